@@ -1,0 +1,106 @@
+// Call: one logical call on its way through the layers; and what layers are made of.
+import type { LayerDefinition } from "../policy/policy.ts";
+import type { Outcome } from "./outcome.ts";
+
+/** Header fields as the transport has them. Names are in lower case. */
+export interface Metadata {
+  get(name: string): string | undefined;
+}
+
+/** A field that a layer has added; a list from the newest to the oldest. */
+export interface AddedField {
+  readonly name: string;
+  readonly value: string;
+  readonly before: AddedField | undefined;
+}
+
+/** What is written down about a call while it runs; one for the call and all its attempts. */
+export interface CallRecord {
+  readonly policy: string;
+  readonly revision: string;
+  readonly target: string;
+  readonly method: string;
+  readonly startedAt: number;
+  /** How often it was sent. */
+  attempts: number;
+  /** How often a byte of it may have left: an attempt that found no connection is not in here. */
+  sent: number;
+  /** What layers decided, where they did more than pass it on. */
+  decisions: Decision[] | undefined;
+}
+
+/** One decision of a layer about a call. */
+export interface Decision {
+  readonly layer: string;
+  readonly kind: LayerDefinition["kind"];
+  readonly what: string;
+  readonly attempt: number;
+  /** Numbers behind the decision. */
+  readonly detail?: Readonly<Record<string, unknown>>;
+}
+
+/** A decision as a layer reports it; the attempt is that of the call unless the layer says otherwise. */
+export type Report = Omit<Decision, "attempt"> & { readonly attempt?: number };
+
+/** How attempts of a call show up in a trace; put on the call by the `trace` layer. */
+export interface AttemptTracer {
+  /** Opens the span of one attempt; `undefined` where an instrumentation of the transport will. */
+  start(call: Call, attributes: Readonly<Record<string, string | number>>): AttemptSpan | undefined;
+}
+
+export interface AttemptSpan {
+  /** Fields to send along: W3C trace context. */
+  readonly fields: readonly (readonly [name: string, value: string])[];
+  end<R>(outcome: Outcome<R>): void;
+}
+
+/** The body and whatever else belongs to the transport. */
+export interface Payload {
+  /** Whether it can be sent again; a streamed body that has outgrown its buffer cannot. */
+  readonly replayable: boolean;
+  /** Asks that a streamed body be kept, up to so many bytes, so that it can be sent again. */
+  keep?(bytes: number): void;
+}
+
+/** One logical call. Readonly; a layer that changes it passes a changed copy on. */
+export interface Call {
+  readonly target: string;
+  /** Another origin than the caller's, when a layer sends it elsewhere. */
+  readonly origin: string | undefined;
+  /** HTTP method, or the path of a gRPC method. */
+  readonly method: string;
+  readonly metadata: Metadata;
+  /** Fields that layers have added. */
+  readonly added: AddedField | undefined;
+  /** Which attempt this is; 1 is the first. */
+  readonly attempt: number;
+  /** When it must be over, on the clock of `Env.now`; `Infinity`: never. */
+  readonly deadline: number;
+  readonly signal: AbortSignal | undefined;
+  /** What is known of sending it twice: yes (a key, or the caller's word), no (the caller's word), or go by the method. */
+  readonly idempotent: boolean | undefined;
+  /** The key that the caller gave for it. */
+  readonly idempotencyKey: string | undefined;
+  readonly payload: Payload;
+  readonly record: CallRecord;
+  readonly tracer: AttemptTracer | undefined;
+  /** Sends one attempt; never rejects. */
+  readonly send: (call: Call) => Promise<Outcome<unknown>>;
+}
+
+/** What follows a layer. It never rejects. */
+export type Next<R> = (call: Call) => Promise<Outcome<R>>;
+
+/** A layer, with its state, before it knows what follows; applied once per stack, never per call. */
+export type Layer = <R>(next: Next<R>) => Next<R>;
+
+/** The value of a field: what layers have added, else what the caller sent. `name` in lower case. */
+export function fieldOf(call: Call, name: string): string | undefined {
+  for (let field = call.added; field !== undefined; field = field.before) if (field.name === name) return field.value;
+  return call.metadata.get(name);
+}
+
+/** The call with a field more. `name` in lower case. */
+export function withField(call: Call, name: string, value: string): Call {
+  return { ...call, added: { name, value, before: call.added } };
+}

@@ -1,0 +1,155 @@
+// The one place where a status or an error becomes an outcome: layers and telemetry judge by its words and look at nothing else.
+import { type Condition, CONDITIONS, GRPC_STATUSES } from "../policy/conditions.ts";
+import { PolicyError } from "../policy/error.ts";
+import { Code, codeName, codeOfHttpStatus } from "./codes.ts";
+import type { End } from "./end.ts";
+import type { Failure, Outcome } from "./outcome.ts";
+
+const bits = Object.fromEntries(CONDITIONS.map((word, index) => [word, 2 ** index])) as Readonly<Record<Condition, number>>; // the cast: every word has got a bit
+
+const codeBit = (code: Code): number => {
+  const name = codeName(code);
+  return name === "ok" ? 0 : bits[name];
+};
+
+/** A reset, as Envoy counts it: the peer was reached or should have been, and gave no answer. */
+const RESET = bits.reset | bits["5xx"] | bits["gateway-error"];
+
+/** The words that fit a connection which was never made. */
+const CONNECT_FAILURE = RESET | bits["connect-failure"] | bits["reset-before-request"] | bits.unavailable;
+
+/** The words that fit a stream the peer refused before it worked on it (REFUSED_STREAM, GOAWAY below its id). */
+const REFUSED_STREAM = RESET | bits["refused-stream"] | bits.unavailable;
+
+/** The words that fit an attempt that a `timeout` layer ended. Envoy counts it as a local reset. */
+export const TIMEOUT: number = RESET | bits.timeout | bits["deadline-exceeded"];
+
+/** The word that fits what an inner layer refused. It is no failure of the peer. */
+export const REFUSAL: number = bits.refusal;
+
+/** The words that fit an HTTP status of 400 or above. */
+export function conditionsOfHttpStatus(status: number): number {
+  let words = codeBit(codeOfHttpStatus(status));
+  if (status >= 500) words |= bits["5xx"];
+  if (status >= 502 && status <= 504) words |= bits["gateway-error"];
+  if (status === 409) words |= bits["retriable-4xx"];
+  return words;
+}
+
+/** The words that fit a gRPC status. */
+export function conditionsOfCode(code: Code): number {
+  return codeBit(code);
+}
+
+/** The outcome of a response with an HTTP status, as peers give them. */
+export function httpOutcome<R>(
+  response: R,
+  status: number,
+  retryAfterMs: number | undefined,
+  end: End | undefined,
+  discard: (response: R) => void,
+): Outcome<R> {
+  if (status < 400) return { ok: true, response, status, end, discard };
+  return {
+    ok: false,
+    code: codeOfHttpStatus(status),
+    by: "peer",
+    sent: true,
+    conditions: conditionsOfHttpStatus(status),
+    status,
+    response,
+    retryAfterMs,
+    end,
+    discard,
+  };
+}
+
+/** Errors of sockets and resolvers that mean: no connection, so nothing was sent. */
+const NEVER_CONNECTED = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EADDRNOTAVAIL",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+
+/** The outcome of an attempt that failed without a response. `sent` false: it is known that no byte left. */
+export function errorOutcome(cause: unknown, sent: boolean, by: "peer" | "fault" = "peer"): Failure<never> {
+  const chain = causes(cause);
+  if (!sent || chain.some((error) => NEVER_CONNECTED.has(String(error["code"])))) {
+    return { ok: false, code: Code.UNAVAILABLE, by, sent: false, conditions: CONNECT_FAILURE, cause };
+  }
+  if (chain.some((error) => error["code"] === "ERR_HTTP2_STREAM_ERROR" && /REFUSED_STREAM/.test(String(error["message"])))) {
+    return { ok: false, code: Code.UNAVAILABLE, by, sent: false, conditions: REFUSED_STREAM, cause };
+  }
+  return { ok: false, code: Code.UNAVAILABLE, by, sent: true, conditions: RESET | bits.unavailable, cause };
+}
+
+/**
+ * The outcome of work that threw: a status on the error counts as the peer's (`status`, `statusCode`, `response.status`; gRPC's numeric `code`),
+ * a socket's code as a broken connection, and anything else as a reset, an attempt that gave no answer.
+ */
+export function thrownOutcome(cause: unknown): Failure<never> {
+  for (const error of causes(cause)) {
+    const status = error["status"] ?? error["statusCode"] ?? (error["response"] as { status?: unknown } | undefined)?.status; // the cast: only read
+    if (typeof status === "number" && status >= 400 && status <= 599) {
+      return {
+        ok: false,
+        code: codeOfHttpStatus(status),
+        by: "peer",
+        sent: true,
+        conditions: conditionsOfHttpStatus(status),
+        status,
+        cause,
+      };
+    }
+    const { code } = error;
+    if (typeof code === "number" && "metadata" in error && code >= 1 && code <= GRPC_STATUSES.length) {
+      return { ok: false, code: code as Code, by: "peer", sent: true, conditions: conditionsOfCode(code as Code), cause }; // the casts: in range
+    }
+    if (typeof code === "string" && NEVER_CONNECTED.has(code)) return errorOutcome(cause, false);
+  }
+  return { ok: false, code: Code.UNKNOWN, by: "peer", sent: true, conditions: RESET | bits.unknown, cause };
+}
+
+/** A mistake in the request itself, found before it was sent: no layer retries or counts it. */
+export function misuseOutcome(cause: unknown): Failure<never> {
+  return { ok: false, code: Code.INVALID_ARGUMENT, by: "caller", sent: false, conditions: 0, cause };
+}
+
+/** The call was ended from outside: by the caller, or by a `timeout` layer further out, as the signal's reason tells. */
+export function abortedOutcome(signal: AbortSignal | undefined, sent = false): Failure<never> {
+  const cause: unknown = signal?.reason;
+  if (cause instanceof PolicyError && cause.code === "ERR_PREMESH_TIMEOUT") {
+    return { ok: false, code: Code.DEADLINE_EXCEEDED, by: "timeout", sent, conditions: TIMEOUT, cause, layer: cause.layer };
+  }
+  return { ok: false, code: Code.CANCELLED, by: "caller", sent, conditions: 0, cause };
+}
+
+/** The error and the causes behind it, at most five deep. */
+function causes(error: unknown): Record<string, unknown>[] {
+  const chain: Record<string, unknown>[] = [];
+  for (let inner = error; typeof inner === "object" && inner !== null && chain.length < 5; inner = (inner as { cause?: unknown }).cause) {
+    chain.push(inner as Record<string, unknown>); // the casts: any object can be asked for any key
+    if (inner instanceof AggregateError)
+      chain.push(...inner.errors.filter((one): one is Record<string, unknown> => typeof one === "object" && one !== null));
+  }
+  return chain;
+}
+
+/** Compiles an `on` list into a test of outcomes: one AND for the words, one look-up for numbers. */
+export function matcher(
+  on: readonly (Condition | number)[],
+  statuses: readonly number[] = [],
+): (outcome: Outcome<unknown>) => outcome is Failure<unknown> {
+  let words = 0;
+  const numbers = new Set(statuses);
+  for (const one of on) {
+    if (typeof one === "number") numbers.add(one);
+    else words |= bits[one];
+  }
+  return (outcome): outcome is Failure<unknown> =>
+    !outcome.ok && ((outcome.conditions & words) !== 0 || (outcome.status !== undefined && numbers.has(outcome.status)));
+}

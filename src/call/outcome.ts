@@ -1,0 +1,54 @@
+// Outcome: how an attempt or a call came out. Returned between layers, never thrown.
+import type { LayerKind } from "../policy/policy.ts";
+import type { Code } from "./codes.ts";
+import type { End } from "./end.ts";
+
+/** A response made here, not by the peer; each transport turns it into its own kind. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: unknown;
+}
+
+interface Settled<R> {
+  /** HTTP status, where the peer (or a fault in its place) gave one. */
+  readonly status?: number | undefined;
+  /** Name of the policy whose `fallback` layer answered. */
+  readonly fallback?: string | undefined;
+  /** Set where the response goes on after its head; it ends once, and never fails. Absent: it is over. */
+  readonly end?: End | undefined;
+  /** Lets go of a response that nobody will read. Never throws. */
+  discard?(response: R): void;
+}
+
+export interface Success<R> extends Settled<R> {
+  readonly ok: true;
+  readonly response: R;
+  /** A response made by a `fallback` layer, in place of `response`. */
+  readonly reply?: Reply | undefined;
+}
+
+export interface Failure<R> extends Settled<R> {
+  readonly ok: false;
+  readonly code: Code;
+  /** Who made this outcome: the peer, a layer, or the caller by its abort. */
+  readonly by: "peer" | "caller" | LayerKind;
+  /** False: the peer never saw it, so it is safe to send again. */
+  readonly sent: boolean;
+  /** Which condition words fit, as bits of `call/classify.ts`. */
+  readonly conditions: number;
+  readonly response?: R | undefined;
+  readonly reply?: Reply | undefined;
+  readonly cause?: unknown;
+  /** How long the peer or the refusing layer asks to wait. */
+  readonly retryAfterMs?: number | undefined;
+  /** Name of the layer that made it. */
+  readonly layer?: string | undefined;
+}
+
+export type Outcome<R> = Success<R> | Failure<R>;
+
+/** Lets go of an outcome that is dropped: its response is drained or cancelled, so that its socket and permits come back. */
+export function discard<R>(outcome: Outcome<R>): void {
+  if (outcome.response !== undefined) outcome.discard?.(outcome.response);
+}

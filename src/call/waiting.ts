@@ -1,0 +1,17 @@
+// Waiting that an abort ends at once: for backoff, queues and injected delays.
+
+/** Resolves after `ms`, or at once when `signal` is aborted; true means that the time has passed. Leaves neither timer nor listener behind. */
+export function waited(ms: number, signal: AbortSignal | undefined): Promise<boolean> {
+  if (signal?.aborted === true) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const abort = (): void => {
+      clearTimeout(timer);
+      resolve(false);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", abort);
+      resolve(true);
+    }, ms);
+    signal?.addEventListener("abort", abort, { once: true });
+  });
+}

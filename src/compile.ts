@@ -1,0 +1,153 @@
+// From a policy and an environment to stacks, one per target; the one table from kind to builder.
+import type { Build, Built, LayerState } from "./call/build.ts";
+import type { Next } from "./call/call.ts";
+import type { Env } from "./call/env.ts";
+import { compose } from "./call/stack.ts";
+import { buildBreaker } from "./layers/breaker/runtime.ts";
+import { buildBulkhead } from "./layers/bulkhead/runtime.ts";
+import { buildFallback } from "./layers/fallback/runtime.ts";
+import { buildFault } from "./layers/fault/runtime.ts";
+import { buildIdempotency } from "./layers/idempotency/runtime.ts";
+import { buildRateLimit } from "./layers/rateLimit/runtime.ts";
+import { buildRetry } from "./layers/retry/runtime.ts";
+import { buildTimeout } from "./layers/timeout/runtime.ts";
+import { buildTrace } from "./layers/trace/runtime.ts";
+import type { LayerDefinition, LayerDefinitions, LayerKind, Policy } from "./policy/policy.ts";
+import { canonicalLayerJson, revision } from "./policy/revision.ts";
+
+const builders: { readonly [K in LayerKind]: Build<LayerDefinitions[K]> } = {
+  trace: buildTrace,
+  rateLimit: buildRateLimit,
+  bulkhead: buildBulkhead,
+  timeout: buildTimeout,
+  retry: buildRetry,
+  breaker: buildBreaker,
+  fallback: buildFallback,
+  fault: buildFault,
+  idempotency: buildIdempotency,
+};
+
+/** How many targets of one policy keep state at a time; beyond, those that were not used of late are forgotten. */
+const MOST_TARGETS = 16_384;
+
+/** One target of a policy: its stack and the layers it is made of. */
+interface Target {
+  readonly built: readonly Built[];
+  readonly next: Next<unknown>;
+  used: boolean;
+}
+
+/** A policy that runs. */
+export interface Compiled {
+  readonly policy: Policy;
+  readonly revision: string;
+  /** Canonical text of each layer: equal text, equal layer. */
+  readonly texts: readonly string[];
+  readonly targets: ReadonlyMap<string, Target>;
+  /** The whole stack for a target. */
+  stackFor(target: string): Next<unknown>;
+  /** Every layer that keeps state, for one target. */
+  statesOf(target: string): { readonly kind: LayerKind; readonly layer: string; readonly index: number; readonly state: LayerState }[];
+}
+
+/** Layers that share their state by name, over all policies of a client. */
+export type NamedLayers = Map<string, { readonly text: string; readonly built: Built }>;
+
+/** Compiles a policy; layers that `before` had in the same form keep their state. */
+export function compilePolicy(
+  policy: Policy,
+  env: Env,
+  named: NamedLayers,
+  before?: Compiled,
+  born?: (target: string, compiled: Compiled) => void,
+): Compiled {
+  const { layers } = policy;
+  const texts = layers.map(canonicalLayerJson);
+  const inherited = before === undefined ? [] : inheritance(texts, before.texts);
+  const retryAt = layers.findIndex(({ kind }) => kind === "retry");
+  const targets = new Map<string, Target>();
+
+  function target(name: string, old?: Target): Target {
+    const found = targets.get(name);
+    if (found !== undefined) return found;
+    if (targets.size >= MOST_TARGETS) forgetOne(targets);
+    const built: Built[] = layers.map((layer, index) => {
+      const kept = old?.built[inherited[index] ?? -1];
+      if (kept?.state !== undefined) return kept;
+      return build(layer, texts[index] ?? "", index);
+    });
+    const made: Target = { built, next: compose(built.map(({ layer }) => layer)), used: true };
+    targets.set(name, made);
+    return made;
+  }
+
+  function build(definition: LayerDefinition, text: string, index: number): Built {
+    const shared = definition.name === undefined ? undefined : named.get(definition.name);
+    if (shared?.text === text) return shared.built;
+    // the cast: the table pairs each kind with the builder of its own definition
+    const builder = builders[definition.kind] as Build<LayerDefinition>;
+    const made = builder(definition, env, {
+      label: definition.name ?? definition.kind,
+      insideRetry: retryAt !== -1 && retryAt < index,
+      rest: remembered((other) =>
+        compose(
+          target(other)
+            .built.slice(index + 1)
+            .map(({ layer }) => layer),
+        ),
+      ),
+    });
+    if (definition.name !== undefined && made.state !== undefined) named.set(definition.name, { text, built: made });
+    return made;
+  }
+
+  const compiled: Compiled = {
+    policy,
+    revision: revision(policy),
+    texts,
+    targets,
+    stackFor: (name) => {
+      const found = targets.get(name);
+      if (found !== undefined) {
+        found.used = true;
+        return found.next;
+      }
+      const made = target(name);
+      born?.(name, compiled);
+      return made.next;
+    },
+    statesOf: (name) =>
+      (targets.get(name)?.built ?? []).flatMap(({ state }, index) => {
+        const layer = layers[index];
+        return state === undefined || layer === undefined ? [] : [{ kind: layer.kind, layer: layer.name ?? layer.kind, index, state }];
+      }),
+  };
+  for (const [name, old] of before?.targets ?? []) target(name, old);
+  return compiled;
+}
+
+function remembered<V>(make: (key: string) => V): (key: string) => V {
+  const made = new Map<string, V>();
+  return (key) => {
+    const found = made.get(key) ?? make(key);
+    made.set(key, found);
+    return found;
+  };
+}
+
+/** For each new layer the index of the old one that it continues: the same text, in the same order among equals. */
+function inheritance(texts: readonly string[], old: readonly string[]): (number | undefined)[] {
+  const free = new Map<string, number[]>();
+  for (const [index, text] of old.entries()) free.set(text, [...(free.get(text) ?? []), index]);
+  return texts.map((text) => free.get(text)?.shift());
+}
+
+/** Forgets the oldest target that was not used since the last look (the clock algorithm). */
+function forgetOne(targets: Map<string, Target>): void {
+  for (const [name, target] of targets) {
+    targets.delete(name);
+    if (!target.used) return;
+    target.used = false;
+    targets.set(name, target);
+  }
+}

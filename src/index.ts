@@ -1,0 +1,43 @@
+// The public names of premesh, listed by hand.
+export { createClient } from "./client.ts";
+export type { Client, ClientOptions, ClientSnapshot, ClientStatus, LayerStatus, RunOptions } from "./client.ts";
+export { breaker } from "./layers/breaker/definition.ts";
+export type {
+  BreakerDefinition,
+  BreakerOptions,
+  ConsecutiveTrip,
+  FailureRateTrip,
+  SlowRateTrip,
+  Trip,
+} from "./layers/breaker/definition.ts";
+export { bulkhead } from "./layers/bulkhead/definition.ts";
+export type { BulkheadDefinition, BulkheadOptions } from "./layers/bulkhead/definition.ts";
+export { fallback } from "./layers/fallback/definition.ts";
+export type { FallbackDefinition, FallbackOptions, FallbackTarget, StaticResponse } from "./layers/fallback/definition.ts";
+export { fault } from "./layers/fault/definition.ts";
+export type { CodeAbort, FaultDefinition, FaultOptions, StatusAbort } from "./layers/fault/definition.ts";
+export { idempotency } from "./layers/idempotency/definition.ts";
+export type { IdempotencyDefinition, IdempotencyOptions } from "./layers/idempotency/definition.ts";
+export { rateLimit } from "./layers/rateLimit/definition.ts";
+export type { RateLimitDefinition, RateLimitOptions } from "./layers/rateLimit/definition.ts";
+export { retry } from "./layers/retry/definition.ts";
+export type { RetryDefinition, RetryOptions } from "./layers/retry/definition.ts";
+export { timeout } from "./layers/timeout/definition.ts";
+export type { TimeoutDefinition, TimeoutOptions } from "./layers/timeout/definition.ts";
+export { trace } from "./layers/trace/definition.ts";
+export type { TraceDefinition, TraceOptions } from "./layers/trace/definition.ts";
+export type { Condition, GrpcStatus } from "./policy/conditions.ts";
+export { definePolicy } from "./policy/define.ts";
+export type { Duration } from "./policy/duration.ts";
+export { PolicyError } from "./policy/error.ts";
+export type { PolicyErrorCode, PolicyErrorFields, PolicyIssue } from "./policy/error.ts";
+export { parsePolicies } from "./policy/parse.ts";
+export type { LayerDefinition, LayerKind, Match, Policy } from "./policy/policy.ts";
+export { revision } from "./policy/revision.ts";
+export type { Named, Queue, Refusing } from "./policy/schema.ts";
+export { standard } from "./policy/standard.ts";
+export type { StandardOptions } from "./policy/standard.ts";
+export type { Decision } from "./call/call.ts";
+export type { Explanation } from "./telemetry/decisions.ts";
+export type { FetchFunction, FetchInit, FetchInput, PremeshInit } from "./transports/fetch/request.ts";
+export type { Attempt, Work } from "./transports/run/send.ts";

@@ -1,0 +1,61 @@
+// The bulkhead layer at work. It is ours: see docs/decisions/0002-bulkhead-is-ours.md.
+import type { Build } from "../../call/build.ts";
+import type { Call } from "../../call/call.ts";
+import { abortedOutcome, REFUSAL } from "../../call/classify.ts";
+import { Code } from "../../call/codes.ts";
+import { whenEnded } from "../../call/end.ts";
+import { newLine } from "../../call/line.ts";
+import type { Failure } from "../../call/outcome.ts";
+import { durationMs } from "../../policy/duration.ts";
+import { QUEUE_TIMEOUT } from "../../policy/schema.ts";
+import type { BulkheadDefinition } from "./definition.ts";
+
+export const buildBulkhead: Build<BulkheadDefinition> = (definition, env, { label }) => {
+  const { limit, queue, shadow = false } = definition;
+  const patience = durationMs(queue?.timeout ?? QUEUE_TIMEOUT);
+  const line = newLine();
+  let active = 0;
+
+  /** A place that comes free goes to the first in line; nobody overtakes. */
+  function release(): void {
+    if (!line.grant()) active--;
+  }
+
+  function refusal(call: Call, what: string): Failure<never> | undefined {
+    env.report(call, {
+      layer: label,
+      kind: "bulkhead",
+      what: shadow ? `would-be-${what}` : what,
+      detail: { limit, active, waiting: line.length() },
+    });
+    return shadow ? undefined : { ok: false, code: Code.UNAVAILABLE, by: "bulkhead", sent: false, conditions: REFUSAL, layer: label };
+  }
+
+  return {
+    layer: (next) => {
+      const run: typeof next = async (call) => {
+        const outcome = await next(call);
+        whenEnded(outcome.end, release);
+        return outcome;
+      };
+      return (call) => {
+        if (active < limit && line.length() === 0) {
+          active++;
+          return run(call);
+        }
+        if (shadow || queue === undefined || line.length() >= queue.size) {
+          const refused = refusal(call, "refused");
+          if (refused !== undefined) return Promise.resolve(refused);
+          active++;
+          return run(call);
+        }
+        return line.wait(patience, call.signal).then((turn) => {
+          if (turn === "granted") return run(call); // the place was handed over, so `active` already counts it
+          if (turn === "aborted") return abortedOutcome(call.signal);
+          return refusal(call, "waited-too-long") ?? abortedOutcome(call.signal);
+        });
+      };
+    },
+    state: { status: () => ({ active, limit, waiting: line.length() }) },
+  };
+};

@@ -1,0 +1,85 @@
+// The retry layer at work. The loop is ours, the backoff schedule cockatiel's: see docs/decisions/0001-retry-loop-is-ours.md.
+import type { Build } from "../../call/build.ts";
+import { type BudgetRule, newBudget, takeExtra } from "../../call/budget.ts";
+import type { Call, Next } from "../../call/call.ts";
+import { abortedOutcome, matcher } from "../../call/classify.ts";
+import { discard, type Failure, type Outcome } from "../../call/outcome.ts";
+import { waited } from "../../call/waiting.ts";
+import { durationMs } from "../../policy/duration.ts";
+import { backoffCeilings, backoffMs } from "./backoff.ts";
+import { type RetryDefinition, retryDefaults } from "./definition.ts";
+
+export const buildRetry: Build<RetryDefinition> = (definition, env, { label }) => {
+  const { attempts = retryDefaults.attempts, on = retryDefaults.on, statuses, buffer = retryDefaults.buffer, retryAfter } = definition;
+  const methods = new Set<string>(definition.methods ?? retryDefaults.methods);
+  const anyMethod = methods.has("*");
+  const worthIt = matcher(on, statuses);
+  const ceilings = backoffCeilings(definition);
+  const longestPushback = retryAfter === false ? undefined : durationMs(retryAfter?.max ?? retryDefaults.retryAfterMax);
+  const rule: BudgetRule | undefined = definition.budget === false ? undefined : { ...retryDefaults.budget, ...definition.budget };
+  const budget = newBudget();
+
+  const mayRepeat = (call: Call, failure: Failure<unknown>): boolean =>
+    !failure.sent || (call.idempotent ?? (anyMethod || methods.has(call.method)));
+
+  /** Milliseconds to wait before the next attempt; `undefined`: there is none, and telemetry says why. */
+  function delayBefore(call: Call, failure: Failure<unknown>, done: number): number | undefined {
+    const stop = (what: string, detail: Readonly<Record<string, unknown>> = {}): undefined => {
+      env.report(call, {
+        layer: label,
+        kind: "retry",
+        what,
+        attempt: done,
+        detail: { code: failure.code, status: failure.status, ...detail },
+      });
+    };
+    if (done >= attempts) return stop("exhausted", { attempts });
+    if (!mayRepeat(call, failure)) return stop("not-idempotent", { method: call.method });
+    if (!call.payload.replayable) return stop("body-not-replayable", { buffer });
+    if (call.signal?.aborted === true) return undefined;
+    const pushback = longestPushback === undefined ? undefined : failure.retryAfterMs;
+    if (pushback !== undefined && pushback > (longestPushback ?? 0))
+      return stop("asked-to-wait-too-long", { retryAfterMs: pushback, max: longestPushback });
+    const wait = (pushback ?? 0) + backoffMs(ceilings, done, env.random);
+    if (env.now() + wait >= call.deadline) return stop("no-time-left", { waitMs: wait });
+    if (rule !== undefined && !takeExtra(budget, rule)) return stop("budget-spent", { active: budget.active, retries: budget.extra });
+    env.report(call, {
+      layer: label,
+      kind: "retry",
+      what: "retrying",
+      attempt: done,
+      detail: { code: failure.code, status: failure.status, waitMs: wait, next: done + 1 },
+    });
+    return wait;
+  }
+
+  async function again<R>(next: Next<R>, call: Call, first: Failure<R>): Promise<Outcome<R>> {
+    let outcome: Outcome<R> = first;
+    for (let done = 1; worthIt(outcome); done++) {
+      const wait = delayBefore(call, outcome, done);
+      if (wait === undefined) return outcome;
+      discard(outcome);
+      try {
+        if (!(await waited(wait, call.signal))) return abortedOutcome(call.signal);
+        outcome = await next({ ...call, attempt: done + 1 });
+      } finally {
+        if (rule !== undefined) budget.extra--;
+      }
+    }
+    return outcome;
+  }
+
+  return {
+    layer: (next) => async (call) => {
+      call.payload.keep?.(attempts > 1 ? buffer : 0);
+      budget.active++;
+      try {
+        const outcome = await next(call);
+        return worthIt(outcome) ? await again(next, call, outcome) : outcome;
+      } finally {
+        budget.active--;
+      }
+    },
+    state: { status: () => ({ active: budget.active, retries: budget.extra }) },
+  };
+};

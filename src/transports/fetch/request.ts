@@ -1,0 +1,150 @@
+// Reads what `fetch` was called with: where to, how, and whether its body can be sent again. Changes nothing of it.
+import type { Metadata, Payload } from "../../call/call.ts";
+import { newReplay, type Replay } from "../../call/replay.ts";
+import type { Dispatcher } from "./tap.ts";
+
+export type FetchFunction = typeof globalThis.fetch;
+export type FetchInput = Parameters<FetchFunction>[0];
+
+/** What premesh reads from `init`, beside fetch's own fields. */
+export interface PremeshInit {
+  /** Use this policy, whatever the matches say. */
+  readonly policy?: string;
+  /** Whether the call may be sent twice. Default: by its method. */
+  readonly idempotent?: boolean;
+  /** The key that the policy's `idempotency` layer sends. Default: a fresh one for each call. */
+  readonly idempotencyKey?: string;
+}
+
+/** fetch's own options, and ours. */
+export interface FetchInit extends RequestInit {
+  readonly premesh?: PremeshInit;
+}
+
+/** The URL of a call, or `undefined` when it is none that fetch sends over HTTP; fetch then says what is wrong with it. */
+export function urlOf(input: FetchInput): URL | undefined {
+  const text = typeof input === "string" ? input : input instanceof URL ? input.href : (input as Partial<Request>).url; // the cast: anything may come
+  const url = typeof text === "string" && URL.canParse(text) ? new URL(text) : undefined;
+  return url?.protocol === "http:" || url?.protocol === "https:" ? url : undefined;
+}
+
+/** The port is part of the key even where the URL leaves it out. */
+export function hostKey(url: URL): string {
+  return url.port === "" ? `${url.hostname}:${url.protocol === "https:" ? 443 : 80}` : url.host;
+}
+
+/** The method as fetch normalises it; `patch` too, which fetch leaves as it is, so that policies find it. */
+export function methodOf(input: FetchInput, init: RequestInit | undefined): string {
+  const method: unknown = init?.method ?? (input instanceof Request ? input.method : undefined);
+  return typeof method === "string" ? method.toUpperCase() : "GET";
+}
+
+/** The signal that the caller has given. */
+export function signalOf(input: FetchInput, init: RequestInit | undefined): AbortSignal | undefined {
+  if (init?.signal !== undefined) return init.signal ?? undefined;
+  return input instanceof Request ? input.signal : undefined;
+}
+
+export interface FetchPayload extends Payload {
+  readonly input: FetchInput;
+  readonly init: FetchInit | undefined;
+  readonly url: URL;
+  /** The caller's own signal, which fetch hears without us. */
+  readonly signal: AbortSignal | undefined;
+  readonly dispatcher: Dispatcher | undefined;
+  /** What the next attempt sends as its body; `undefined`: what input and init say. */
+  body(): ReadableStream<Uint8Array> | Uint8Array | undefined;
+  /** The body's own stream failed; the peer is not to blame. */
+  readonly bodyFailed: boolean;
+  /** No further attempt will come. */
+  settle(): void;
+}
+
+/** Body kinds that fetch can read again and again. */
+const once = (body: unknown): body is ReadableStream | AsyncIterable<Uint8Array> =>
+  typeof body === "object" && body !== null && (body instanceof ReadableStream || Symbol.asyncIterator in body) && !(body instanceof Blob);
+
+export function payloadOf(input: FetchInput, init: FetchInit | undefined, url: URL, signal: AbortSignal | undefined): FetchPayload {
+  let bound = 0;
+  let replay: Replay | undefined;
+  let attempts = 0;
+  const given = init?.body;
+  // without `duplex` fetch refuses the stream, with its own words
+  const streamed =
+    once(given) && (init as { duplex?: string } | undefined)?.duplex === "half" && !(given instanceof ReadableStream && given.locked);
+  const request = given === undefined && input instanceof Request && input.body !== null && !input.bodyUsed ? input : undefined;
+
+  return {
+    input,
+    init,
+    url,
+    signal,
+    dispatcher: dispatcherOf(input, init),
+    get replayable() {
+      if (replay !== undefined) return replay.replayable;
+      return (!once(given) && request === undefined) || attempts === 0;
+    },
+    get bodyFailed() {
+      return replay?.failed ?? false;
+    },
+    keep: (bytes) => {
+      bound = Math.max(bound, bytes);
+    },
+    body: () => {
+      attempts++;
+      if (streamed && (bound > 0 || replay !== undefined)) {
+        replay ??= newReplay(sourceOf(given), bound);
+        return replay.open();
+      }
+      if (request === undefined || bound === 0) return undefined;
+      if (replay === undefined) {
+        // The first attempt sends the Request itself, since only fetch knows the length of its body; a clone is kept for the others.
+        const { body } = request.clone();
+        if (body !== null) replay = newReplay(sourceOf(body), bound);
+        replay?.readAhead();
+        return undefined;
+      }
+      return replay.whole() ?? replay.open();
+    },
+    settle: () => replay?.settle(),
+  };
+}
+
+function sourceOf(body: ReadableStream | AsyncIterable<unknown>): { next(): Promise<IteratorResult<unknown>>; return?(): unknown } {
+  if (!(body instanceof ReadableStream)) return body[Symbol.asyncIterator]();
+  const reader: ReadableStreamDefaultReader<unknown> = body.getReader();
+  return {
+    next: async () => {
+      const { done, value } = await reader.read();
+      return { done, value } as IteratorResult<unknown>; // the cast: the two types differ in name only
+    },
+    return: () => reader.cancel(),
+  };
+}
+
+/** The dispatcher that the caller has chosen, in init or when making the Request. */
+function dispatcherOf(input: FetchInput, init: FetchInit | undefined): Dispatcher | undefined {
+  const chosen = (init as { dispatcher?: Dispatcher } | undefined)?.dispatcher; // the cast: undici's own extension of RequestInit
+  if (chosen !== undefined || !(input instanceof Request)) return chosen;
+  const kept = Object.getOwnPropertySymbols(input).find(({ description }) => description === "dispatcher");
+  return kept === undefined ? undefined : (input as unknown as Record<symbol, Dispatcher>)[kept]; // the cast: undici keeps it under its own symbol
+}
+
+/** Headers of a call, parsed only when a layer asks. */
+export function metadataOf(input: FetchInput, init: RequestInit | undefined): Metadata {
+  let headers: Headers | undefined;
+  return {
+    get: (name) => {
+      headers ??= headersOf(input, init);
+      return headers.get(name) ?? undefined;
+    },
+  };
+}
+
+function headersOf(input: FetchInput, init: RequestInit | undefined): Headers {
+  try {
+    return new Headers(init?.headers ?? (input instanceof Request ? input.headers : undefined));
+  } catch {
+    return new Headers(); // fetch will say what is wrong with them
+  }
+}

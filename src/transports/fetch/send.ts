@@ -1,0 +1,114 @@
+// Sends one attempt with `fetch` and gives its outcome.
+import type { AttemptSpan, Call } from "../../call/call.ts";
+import { abortedOutcome, errorOutcome, httpOutcome, misuseOutcome } from "../../call/classify.ts";
+import { newEnd, whenEnded } from "../../call/end.ts";
+import type { Env } from "../../call/env.ts";
+import type { Failure, Outcome } from "../../call/outcome.ts";
+import { parseRetryAfter } from "../../call/retry-after.ts";
+import { interruptible, watched } from "./foreign.ts";
+import { drop } from "./drop.ts";
+import type { FetchFunction, FetchInput, FetchPayload } from "./request.ts";
+import { Tap } from "./tap.ts";
+
+type Field = readonly [name: string, value: string];
+
+/** The time that is left, as Envoy words it: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter */
+const DEADLINE_FIELD = "x-envoy-expected-rq-timeout-ms";
+
+/** The runtime's own fetch, whose requests can be watched and given fields from below. */
+const runtimeFetch = globalThis.fetch;
+
+/** A sender over a fetch function, looked up for each attempt. */
+export function fetchSender(fetchNow: () => FetchFunction, env: Env): (call: Call) => Promise<Outcome<unknown>> {
+  return async (call) => {
+    const { signal, record } = call;
+    if (signal?.aborted === true) return abortedOutcome(signal);
+    const payload = call.payload as FetchPayload; // the cast: this sender is only put on calls with this payload
+    const fetch = fetchNow();
+    const foreign = fetch !== runtimeFetch;
+    record.attempts++;
+    if (foreign) record.sent++;
+    const span = call.tracer?.start(call, attributesOf(call, payload.url));
+    const fields = fieldsOf(call, span, env);
+    const tap = new Tap(payload.dispatcher, fields, () => {
+      if (!foreign) record.sent++;
+    });
+    const outer = signal === payload.signal ? undefined : signal; // fetch hears the caller's own signal without us
+    const abort = (): void => tap.abort(signal?.reason);
+    const release = (): void => outer?.removeEventListener("abort", abort);
+    outer?.addEventListener("abort", abort, { once: true });
+    let outcome: Outcome<Response>;
+    try {
+      const response = await (foreign
+        ? interruptible(fetch(destination(call, payload), foreignInit(payload, tap, fields, signal)), signal)
+        : fetch(destination(call, payload), nativeInit(payload, tap)));
+      tap.returned();
+      const end = tap.used ? tap.end : newEnd();
+      const seen = tap.used ? response : watched(response, end);
+      outcome = httpOutcome(seen, seen.status, parseRetryAfter(seen.headers.get("retry-after")), end, drop);
+      if (outer !== undefined) whenEnded(end, release);
+    } catch (error) {
+      release();
+      outcome = failureOf(error, call, payload, tap, foreign);
+    }
+    span?.end(outcome);
+    return outcome;
+  };
+}
+
+function failureOf(error: unknown, call: Call, payload: FetchPayload, tap: Tap, foreign: boolean): Failure<never> {
+  const sent = tap.connected || (foreign && !tap.used);
+  if (payload.signal?.aborted === true) return abortedOutcome(payload.signal, sent);
+  if (call.signal?.aborted === true) return abortedOutcome(call.signal, sent);
+  if (payload.bodyFailed) return misuseOutcome(error);
+  if (tap.used) return tap.headed ? misuseOutcome(error) : errorOutcome(error, tap.connected);
+  return foreign ? errorOutcome(error, true) : misuseOutcome(error);
+}
+
+// The casts below: `dispatcher` and `duplex` are undici's extensions of RequestInit, and the tap is a dispatcher by shape.
+
+function nativeInit(payload: FetchPayload, tap: Tap): RequestInit {
+  const body = payload.body();
+  if (body === undefined) return { ...payload.init, dispatcher: tap } as unknown as RequestInit;
+  return { ...payload.init, body, duplex: "half", dispatcher: tap } as unknown as RequestInit;
+}
+
+/** A foreign fetch may not know dispatchers, so signal and fields go the way that every fetch knows; the fields below then find theirs set. */
+function foreignInit(payload: FetchPayload, tap: Tap, fields: readonly Field[], signal: AbortSignal | undefined): RequestInit {
+  const init = nativeInit(payload, tap);
+  if (signal !== undefined) init.signal = signal;
+  if (fields.length === 0) return init;
+  const headers = new Headers(init.headers ?? (payload.input instanceof Request ? payload.input.headers : undefined));
+  for (const [name, value] of fields) if (!headers.has(name)) headers.set(name, value);
+  return { ...init, headers };
+}
+
+/** Where to: what the caller said, or the same path at another origin. */
+function destination(call: Call, { input, url }: FetchPayload): FetchInput {
+  if (call.origin === undefined) return input;
+  const there = new URL(url.pathname + url.search, call.origin);
+  if (!(input instanceof Request)) return there;
+  const { method, headers, redirect, signal, credentials, cache, referrer, referrerPolicy, integrity, keepalive } = input;
+  return new Request(there, { method, headers, redirect, signal, credentials, cache, referrer, referrerPolicy, integrity, keepalive });
+}
+
+const none: readonly Field[] = [];
+
+function fieldsOf(call: Call, span: AttemptSpan | undefined, env: Env): readonly Field[] {
+  if (call.added === undefined && call.deadline === Number.POSITIVE_INFINITY && span === undefined) return none;
+  const fields: Field[] = [...(span?.fields ?? none)];
+  for (let field = call.added; field !== undefined; field = field.before) fields.push([field.name, field.value]);
+  if (call.deadline !== Number.POSITIVE_INFINITY) fields.push([DEADLINE_FIELD, String(Math.max(1, Math.ceil(call.deadline - env.now())))]);
+  return fields;
+}
+
+/** Query parameters whose values are credentials (OpenTelemetry's semantic conventions, `url.full`). */
+const SECRET_PARAMETERS = ["AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature"];
+
+function attributesOf(call: Call, url: URL): Record<string, string | number> {
+  const shown = new URL(call.origin === undefined ? url.href : url.pathname + url.search, call.origin);
+  shown.username = shown.password = "";
+  for (const name of SECRET_PARAMETERS) if (shown.searchParams.has(name)) shown.searchParams.set(name, "REDACTED");
+  const port = shown.port === "" ? (shown.protocol === "https:" ? 443 : 80) : Number(shown.port);
+  return { "http.request.method": call.method, "server.address": shown.hostname, "server.port": port, "url.full": shown.href };
+}
