@@ -8,6 +8,7 @@ import { type Compiled, compilePolicy, type NamedLayers } from "./compile.ts";
 import { PolicyError } from "./policy/error.ts";
 import { type Matching, newMatching } from "./policy/matching.ts";
 import type { LayerKind, Policy } from "./policy/policy.ts";
+import { revision } from "./policy/revision.ts";
 import { checkedPolicies } from "./policy/validate.ts";
 import { type Explanation, explanationOf, reportDecision } from "./telemetry/decisions.ts";
 import { fetchResult } from "./transports/fetch/edge.ts";
@@ -111,7 +112,6 @@ export interface Client {
 interface PolicySet {
   readonly byName: ReadonlyMap<string, Compiled>;
   readonly matching: Matching<Compiled>;
-  readonly named: NamedLayers;
 }
 
 const RUN_TARGET = "run";
@@ -135,6 +135,7 @@ export function createClient(options: ClientOptions): Client {
     report: reportDecision,
   };
   const isolated = new Set<string>();
+  const shared: NamedLayers = new Map();
   const given = options.fetch;
   const fetchNow = given === undefined ? () => globalThis.fetch : () => given;
   const sendFetch = fetchSender(fetchNow, env);
@@ -145,11 +146,13 @@ export function createClient(options: ClientOptions): Client {
 
   function policySet(policies: readonly Policy[], before?: PolicySet): PolicySet {
     const checked = checkedPolicies(policies, (index) => `policies[${index}]`);
-    const shared: NamedLayers = new Map();
+    const compiled = checked.map((policy) => {
+      const old = before?.byName.get(policy.name);
+      return old?.revision === revision(policy) ? old : compilePolicy(policy, env, shared, old, born);
+    });
     const used = new Set(checked.flatMap(({ layers }) => layers.map(({ name }) => name)));
-    for (const [name, layer] of before?.named ?? []) if (used.has(name)) shared.set(name, layer);
-    const compiled = checked.map((policy) => compilePolicy(policy, env, shared, before?.byName.get(policy.name), born));
-    return { byName: new Map(compiled.map((one) => [one.policy.name, one])), matching: newMatching(compiled), named: shared };
+    for (const name of shared.keys()) if (!used.has(name)) shared.delete(name);
+    return { byName: new Map(compiled.map((one) => [one.policy.name, one])), matching: newMatching(compiled) };
   }
 
   /** A target that is seen for the first time starts where the snapshot left it, and shut if its policy is isolated. */

@@ -18,9 +18,13 @@ export function gcraRule(rate: number, perMs: number, burst: number): GcraRule {
   return { interval, tolerance: interval * (burst - 1) };
 }
 
+/** Sums of thirds are not exact, and a clock of 1e12 ms counts in tenths of microseconds: less than this is no time. */
+const NO_TIME_MS = 0.001;
+
 /** How long until a call may start; 0: now. */
 export function gcraWait(cell: Gcra, rule: GcraRule, now: number): number {
-  return Math.max(0, cell.due - rule.tolerance - now);
+  const wait = cell.due - rule.tolerance - now;
+  return wait > NO_TIME_MS ? wait : 0;
 }
 
 /** Starts a call: one interval of credit is spent. */
