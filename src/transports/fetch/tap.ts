@@ -53,7 +53,10 @@ export class Tap implements Dispatcher {
   #open = 0;
   /** fetch has returned its response, so the last hop is known. */
   #returned = false;
+  /** Ends the dispatch that is under way; known once a connection has taken it. */
   #abort: ((reason: unknown) => void) | undefined;
+  /** Tells fetch that the dispatch under way has failed. */
+  #fail: ((reason: unknown) => void) | undefined;
   #aborted: { readonly reason: unknown } | undefined;
   readonly #under: Dispatcher | undefined;
   readonly #fields: readonly (readonly [name: string, value: string])[];
@@ -69,17 +72,20 @@ export class Tap implements Dispatcher {
     this.used = true;
     this.headed = false;
     this.#open++;
+    this.#abort = undefined;
     for (const [name, value] of this.#fields) addField(options, name, value);
     const under = this.#under ?? globalDispatcher(handler);
-    this.#listen(handler);
-    return under.dispatch(options, handler);
+    this.#fail = handler.onRequestStart === undefined ? this.#listenLegacy(handler) : this.#listen(handler);
+    if (this.#aborted === undefined) return under.dispatch(options, handler);
+    this.#fail(this.#aborted.reason);
+    return true;
   }
 
-  /** Ends the attempt, whatever it is doing; before a connection took it, as soon as one does. */
+  /** Ends the attempt at once, whatever it is doing. While it has no connection, fetch is told so directly, and undici as soon as it has one. */
   abort(reason: unknown): void {
     if (this.#aborted !== undefined) return;
     this.#aborted = { reason };
-    this.#abort?.(reason);
+    (this.#abort ?? this.#fail)?.(reason);
   }
 
   /** fetch has given its response: when nothing is open any more, the response is over. */
@@ -94,63 +100,78 @@ export class Tap implements Dispatcher {
       this.#onConnected();
     }
     this.#abort = abort;
+    if (this.#aborted !== undefined) abort(this.#aborted.reason);
   }
 
-  #closed(error: unknown): void {
-    this.#open--;
-    if (this.#returned && this.#open === 0) endNow(this.end, error);
+  /** What to call when a dispatch is over; handlers may hear of one failure twice, and only the first counts. */
+  #closer(): (error: unknown) => void {
+    let over = false;
+    return (error) => {
+      if (over) return;
+      over = true;
+      this.#open--;
+      if (this.#returned && this.#open === 0) endNow(this.end, error);
+    };
   }
 
-  /** Overrides methods on the handler itself: it is fetch's own fresh object, and a Proxy around it costs 2-8 us a request. */
-  #listen(handler: Handler): void {
+  // Methods are overridden on the handler itself: it is fetch's own fresh object, and a Proxy around it costs 2-8 us a request.
+
+  /** Listens to a handler of undici 6 and 7; gives what makes it fail. */
+  #listenLegacy(handler: Handler): (reason: unknown) => void {
     // oxlint-disable-next-line typescript/unbound-method -- each is called with the handler as its `this`, below
-    const { onConnect, onHeaders, onComplete, onError, onRequestStart, onResponseStart, onResponseEnd, onResponseError } = handler;
-    const tap = this; // oxlint-disable-line typescript/no-this-alias -- the overrides below have the handler as their `this`
-    if (onRequestStart === undefined) {
-      if (onConnect !== undefined) {
-        handler.onConnect = function (abort, ...rest) {
-          tap.#started(abort);
-          const result: unknown = onConnect.call(this, abort, ...rest);
-          if (tap.#aborted !== undefined) abort(tap.#aborted.reason);
-          return result;
-        };
-      }
-      handler.onHeaders = function (status, ...rest) {
-        tap.headed = status >= 200;
-        return onHeaders?.call(this, status, ...rest);
-      };
-      handler.onComplete = function (...all) {
-        const result: unknown = onComplete?.apply(this, all);
-        tap.#closed(undefined);
-        return result;
-      };
-      handler.onError = function (error, ...rest) {
-        const result: unknown = onError?.call(this, error, ...rest);
-        tap.#closed(error);
-        return result;
-      };
-      return;
-    }
+    const { onConnect, onHeaders, onComplete, onError } = handler;
+    const started = (abort: (reason: unknown) => void): void => this.#started(abort);
+    const headed = (status: number): boolean => (this.headed = status >= 200);
+    const close = this.#closer();
+    handler.onConnect = function (abort, ...rest) {
+      const result: unknown = onConnect?.call(this, abort, ...rest);
+      started(abort);
+      return result;
+    };
+    handler.onHeaders = function (status, ...rest) {
+      headed(status);
+      return onHeaders?.call(this, status, ...rest);
+    };
+    handler.onComplete = function (...all) {
+      const result: unknown = onComplete?.apply(this, all);
+      close(undefined);
+      return result;
+    };
+    handler.onError = function (error, ...rest) {
+      const result: unknown = onError?.call(this, error, ...rest);
+      close(error);
+      return result;
+    };
+    return (reason) => void handler.onError?.(reason);
+  }
+
+  /** Listens to a handler of undici 8; gives what makes it fail. */
+  #listen(handler: Handler): (reason: unknown) => void {
+    // oxlint-disable-next-line typescript/unbound-method -- each is called with the handler as its `this`, below
+    const { onRequestStart, onResponseStart, onResponseEnd, onResponseError } = handler;
+    const started = (abort: (reason: unknown) => void): void => this.#started(abort);
+    const headed = (status: number): boolean => (this.headed = status >= 200);
+    const close = this.#closer();
     handler.onRequestStart = function (controller, ...rest) {
-      tap.#started((reason) => controller.abort(reason));
-      const result: unknown = onRequestStart.call(this, controller, ...rest);
-      if (tap.#aborted !== undefined) controller.abort(tap.#aborted.reason);
+      const result: unknown = onRequestStart?.call(this, controller, ...rest);
+      started((reason) => controller.abort(reason));
       return result;
     };
     handler.onResponseStart = function (controller, status, ...rest) {
-      tap.headed = status >= 200;
+      headed(status);
       return onResponseStart?.call(this, controller, status, ...rest);
     };
     handler.onResponseEnd = function (...all) {
       const result: unknown = onResponseEnd?.apply(this, all);
-      tap.#closed(undefined);
+      close(undefined);
       return result;
     };
     handler.onResponseError = function (controller, error, ...rest) {
       const result: unknown = onResponseError?.call(this, controller, error, ...rest);
-      tap.#closed(error);
+      close(error);
       return result;
     };
+    return (reason) => void handler.onResponseError?.(undefined, reason);
   }
 }
 
