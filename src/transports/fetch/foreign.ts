@@ -1,32 +1,5 @@
-// A fetch function that is not the runtime's own: its abort and the end of its responses must be seen from above.
+// A fetch function that is not the runtime's own: the end of its responses must be seen from above.
 import { type End, endNow } from "../../call/end.ts";
-import { drop } from "./drop.ts";
-
-/** Settles at once when the signal is aborted, whether the function heeds it or not. */
-export function interruptible(result: Promise<Response>, signal: AbortSignal | undefined): Promise<Response> {
-  if (signal === undefined) return result;
-  return new Promise((resolve, reject) => {
-    // the signal's reason is what fetch itself rejects with, Error or not
-    let aborted = false;
-    const abort = (): void => {
-      aborted = true;
-      reject(signal.reason); // oxlint-disable-line typescript/prefer-promise-reject-errors
-    };
-    signal.addEventListener("abort", abort, { once: true });
-    const settled = (): void => signal.removeEventListener("abort", abort);
-    result.then(
-      (response) => {
-        settled();
-        if (aborted) drop(response);
-        else resolve(response);
-      },
-      (error: unknown) => {
-        settled();
-        reject(error); // oxlint-disable-line typescript/prefer-promise-reject-errors -- as it came
-      },
-    );
-  });
-}
 
 const unread = new FinalizationRegistry<() => void>((release) => release());
 

@@ -3,9 +3,9 @@ import type { AttemptSpan, Call } from "../../call/call.ts";
 import { abortedOutcome, errorOutcome, httpOutcome, misuseOutcome } from "../../call/classify.ts";
 import { newEnd, whenEnded } from "../../call/end.ts";
 import type { Env } from "../../call/env.ts";
-import type { Failure, Outcome } from "../../call/outcome.ts";
+import { discard, type Failure, type Outcome } from "../../call/outcome.ts";
 import { parseRetryAfter } from "../../call/retry-after.ts";
-import { interruptible, watched } from "./foreign.ts";
+import { watched } from "./foreign.ts";
 import { drop } from "./drop.ts";
 import type { FetchFunction, FetchInput, FetchPayload } from "./request.ts";
 import { Tap } from "./tap.ts";
@@ -20,40 +20,82 @@ const runtimeFetch = globalThis.fetch;
 
 /** A sender over a fetch function, looked up for each attempt. */
 export function fetchSender(fetchNow: () => FetchFunction, env: Env): (call: Call) => Promise<Outcome<unknown>> {
-  return async (call) => {
-    const { signal, record } = call;
-    if (signal?.aborted === true) return abortedOutcome(signal);
+  return (call) => {
+    const { signal } = call;
+    if (signal?.aborted === true) return Promise.resolve(abortedOutcome(signal));
     const payload = call.payload as FetchPayload; // the cast: this sender is only put on calls with this payload
     const fetch = fetchNow();
     const foreign = fetch !== runtimeFetch;
-    record.attempts++;
-    if (foreign) record.sent++;
-    const span = call.tracer?.start(call, attributesOf(call, payload.url));
-    const fields = fieldsOf(call, span, env);
-    const tap = new Tap(payload.dispatcher, fields, () => {
-      if (!foreign) record.sent++;
-    });
-    const outer = signal === payload.signal ? undefined : signal; // fetch hears the caller's own signal without us
-    const abort = (): void => tap.abort(signal?.reason);
-    const release = (): void => outer?.removeEventListener("abort", abort);
-    outer?.addEventListener("abort", abort, { once: true });
-    let outcome: Outcome<Response>;
-    try {
-      const response = await (foreign
-        ? interruptible(fetch(destination(call, payload), foreignInit(payload, tap, fields, signal)), signal)
-        : fetch(destination(call, payload), nativeInit(payload, tap)));
-      tap.returned();
-      const end = tap.used ? tap.end : newEnd();
-      const seen = tap.used ? response : watched(response, end);
-      outcome = httpOutcome(seen, seen.status, parseRetryAfter(seen.headers.get("retry-after")), end, drop);
-      if (outer !== undefined) whenEnded(end, release);
-    } catch (error) {
-      release();
-      outcome = failureOf(error, call, payload, tap, foreign);
-    }
+    // The runtime's fetch hears the caller's own signal without us; a signal that a layer has put in its place reaches it through the tap.
+    if (signal === undefined || (signal === payload.signal && !foreign)) return attempt(call, payload, fetch, foreign, env).outcome;
+    return interruptible(attempt(call, payload, fetch, foreign, env), signal);
+  };
+}
+
+interface Sending {
+  readonly outcome: Promise<Outcome<Response>>;
+  readonly tap: Tap;
+}
+
+function attempt(call: Call, payload: FetchPayload, fetch: FetchFunction, foreign: boolean, env: Env): Sending {
+  const { record } = call;
+  record.attempts++;
+  if (foreign) record.sent++;
+  const span = call.tracer?.start(call, attributesOf(call, payload.url));
+  const fields = fieldsOf(call, span, env);
+  const tap = new Tap(payload.dispatcher, fields, () => {
+    if (!foreign) record.sent++;
+  });
+  const concluded = (outcome: Outcome<Response>): Outcome<Response> => {
     span?.end(outcome);
     return outcome;
   };
+  const outcome = begun(() => {
+    const init = foreign ? foreignInit(payload, tap, fields, call.signal) : nativeInit(payload, tap);
+    return fetch(destination(call, payload), init);
+  }).then(
+    (response) => {
+      tap.returned();
+      const end = tap.used ? tap.end : newEnd();
+      const seen = tap.used ? response : watched(response, end);
+      return concluded(httpOutcome(seen, seen.status, parseRetryAfter(seen.headers.get("retry-after")), end, drop));
+    },
+    (error: unknown) => concluded(failureOf(error, call, payload, tap, foreign)),
+  );
+  return { outcome, tap };
+}
+
+/** What throws at once fails like what fails later: nothing may be thrown past the layers. */
+function begun(send: () => Promise<Response>): Promise<Response> {
+  try {
+    return Promise.resolve(send());
+  } catch (error) {
+    return Promise.reject(error); // oxlint-disable-line typescript/prefer-promise-reject-errors -- as it came
+  }
+}
+
+/**
+ * Gives the outcome at once when a layer's signal is aborted, without waiting for fetch to say so: what stands between, such as a bulkhead, has then
+ * let go before the caller goes on. The signal reaches fetch until the response has ended.
+ */
+function interruptible({ outcome, tap }: Sending, signal: AbortSignal): Promise<Outcome<Response>> {
+  return new Promise((resolve) => {
+    let settled = false;
+    const abort = (): void => {
+      tap.abort(signal.reason);
+      settled = true;
+      resolve(abortedOutcome(signal, tap.connected || !tap.used));
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    void outcome.then((given) => {
+      if (settled) discard(given);
+      else {
+        settled = true;
+        whenEnded(given.end, () => signal.removeEventListener("abort", abort));
+      }
+      resolve(given);
+    });
+  });
 }
 
 function failureOf(error: unknown, call: Call, payload: FetchPayload, tap: Tap, foreign: boolean): Failure<never> {
