@@ -11,6 +11,7 @@ import type { LayerKind, Policy } from "./policy/policy.ts";
 import { revision } from "./policy/revision.ts";
 import { checkedPolicies } from "./policy/validate.ts";
 import { type Explanation, explanationOf, reportDecision } from "./telemetry/decisions.ts";
+import { fetchBeneath } from "./transports/fetch/beneath.ts";
 import { fetchResult } from "./transports/fetch/edge.ts";
 import {
   type FetchFunction,
@@ -136,9 +137,8 @@ export function createClient(options: ClientOptions): Client {
   };
   const isolated = new Set<string>();
   const shared: NamedLayers = new Map();
-  const given = options.fetch;
-  const fetchNow = given === undefined ? () => globalThis.fetch : () => given;
-  const sendFetch = fetchSender(fetchNow, env);
+  const beneath = fetchBeneath(options.fetch);
+  const sendFetch = fetchSender(beneath.now, env);
   let set = policySet(options.policies);
   let closed = false;
   let underWay = 0;
@@ -242,14 +242,15 @@ export function createClient(options: ClientOptions): Client {
 
   const client: Client = {
     fetch: (input, init) => {
+      if (beneath.isReturning(init)) return beneath.original(input, init);
       const url = urlOf(input);
       const name = init?.premesh?.policy;
-      if (url === undefined) return fetchNow()(input, init);
+      if (url === undefined) return beneath.now()(input, init);
       const method = methodOf(input, init);
       try {
         const compiled = name === undefined ? set.matching.find(hostKey(url), url.pathname, method) : named(name);
         // the cast: `through` gives what `conclude` gave, a Response
-        return compiled === undefined ? fetchNow()(input, init) : (fetchUnder(compiled, url, method, input, init) as Promise<Response>);
+        return compiled === undefined ? beneath.now()(input, init) : (fetchUnder(compiled, url, method, input, init) as Promise<Response>);
       } catch (error) {
         return Promise.reject(error); // oxlint-disable-line typescript/prefer-promise-reject-errors -- only PolicyErrors are thrown here
       }

@@ -33,10 +33,10 @@ export const buildRetry: Build<RetryDefinition> = (definition, env, { label }) =
         detail: { code: failure.code, status: failure.status, ...detail },
       });
     };
+    if (call.signal?.aborted === true) return undefined;
     if (done >= attempts) return stop("exhausted", { attempts });
     if (!mayRepeat(call, failure)) return stop("not-idempotent", { method: call.method });
     if (!call.payload.replayable) return stop("body-not-replayable", { buffer });
-    if (call.signal?.aborted === true) return undefined;
     const pushback = longestPushback === undefined ? undefined : failure.retryAfterMs;
     if (pushback !== undefined && pushback > (longestPushback ?? 0))
       return stop("asked-to-wait-too-long", { retryAfterMs: pushback, max: longestPushback });

@@ -5,6 +5,7 @@ import { newEnd, whenEnded } from "../../call/end.ts";
 import type { Env } from "../../call/env.ts";
 import { discard, type Failure, type Outcome } from "../../call/outcome.ts";
 import { parseRetryAfter } from "../../call/retry-after.ts";
+import { runtimeFetch } from "./beneath.ts";
 import { watched } from "./foreign.ts";
 import { drop } from "./drop.ts";
 import type { FetchFunction, FetchInput, FetchPayload } from "./request.ts";
@@ -14,9 +15,6 @@ type Field = readonly [name: string, value: string];
 
 /** The time that is left, as Envoy words it: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter */
 const DEADLINE_FIELD = "x-envoy-expected-rq-timeout-ms";
-
-/** The runtime's own fetch, whose requests can be watched and given fields from below. */
-const runtimeFetch = globalThis.fetch;
 
 /** A sender over a fetch function, looked up for each attempt. */
 export function fetchSender(fetchNow: () => FetchFunction, env: Env): (call: Call) => Promise<Outcome<unknown>> {
