@@ -7,9 +7,9 @@ export const runtimeFetch: FetchFunction = globalThis.fetch;
 
 export interface Beneath {
   /** The function to call now. */
-  now(): FetchFunction;
+  readonly now: () => FetchFunction;
   /** The call came from beneath: the global fetch has been replaced by this client's own (perhaps wrapped), and must not go round in a circle. */
-  isReturning(init: FetchInit | undefined): boolean;
+  readonly isReturning: (init: FetchInit | undefined) => boolean;
   /** The global function of the time when the client was made: the way out of the circle. */
   readonly original: FetchFunction;
 }
