@@ -13,8 +13,8 @@ export function backoffCeilings(definition: RetryDefinition): readonly number[] 
   const ceilings: number[] = [];
   let step = new ExponentialBackoff({ generator: noJitterGenerator, initialDelay: base, maxDelay: max }).next();
   for (let retry = 1; retry <= (definition.attempts ?? retryDefaults.attempts) && retry <= 32; retry++) {
+    ceilings.push(step.duration); // cockatiel's first step is `base` already
     step = step.next(undefined);
-    ceilings.push(step.duration);
   }
   return ceilings;
 }
