@@ -140,9 +140,10 @@ export function createClient(options: ClientOptions): Client {
   const beneath = fetchBeneath(options.fetch);
   const sendFetch = fetchSender(beneath.now, env);
   let set = policySet(options.policies);
+  restore(options.snapshot);
   let closed = false;
   let underWay = 0;
-  let drained: (() => void) | undefined;
+  const draining: (() => void)[] = [];
 
   function policySet(policies: readonly Policy[], before?: PolicySet): PolicySet {
     const checked = checkedPolicies(policies, (index) => `policies[${index}]`);
@@ -155,14 +156,21 @@ export function createClient(options: ClientOptions): Client {
     return { byName: new Map(compiled.map((one) => [one.policy.name, one])), matching: newMatching(compiled) };
   }
 
-  /** A target that is seen for the first time starts where the snapshot left it, and shut if its policy is isolated. */
+  /** Layers that are new, for a new target or after an update, are shut if their policy is isolated. */
   function born(target: string, compiled: Compiled): void {
-    const { name } = compiled.policy;
-    const saved = options.snapshot?.[name]?.[target];
-    for (const { index, state } of compiled.statesOf(target)) {
-      const one = saved?.[String(index)];
-      if (one !== undefined) state.restore?.(one);
-      if (isolated.has(name)) state.isolate?.();
+    if (isolated.has(compiled.policy.name)) for (const { state } of compiled.statesOf(target)) state.isolate?.();
+  }
+
+  /** Done at once and not with a target's first call: what remains of a time runs from now on. */
+  function restore(snapshot: ClientSnapshot = {}): void {
+    for (const compiled of set.byName.values()) {
+      for (const [target, saved] of Object.entries(snapshot[compiled.policy.name] ?? {})) {
+        compiled.stackFor(target);
+        for (const { index, state } of compiled.statesOf(target)) {
+          const one = saved[String(index)];
+          if (one !== undefined) state.restore?.(one);
+        }
+      }
     }
   }
 
@@ -200,7 +208,7 @@ export function createClient(options: ClientOptions): Client {
       throw error;
     } finally {
       underWay--;
-      if (underWay === 0) drained?.();
+      if (underWay === 0) for (const drained of draining.splice(0)) drained();
     }
   }
 
@@ -344,7 +352,7 @@ export function createClient(options: ClientOptions): Client {
 
     close: async () => {
       closed = true;
-      if (underWay > 0) await new Promise<void>((resolve) => (drained = resolve));
+      if (underWay > 0) await new Promise<void>((resolve) => void draining.push(resolve));
     },
   };
   return client;

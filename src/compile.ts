@@ -78,6 +78,7 @@ export function compilePolicy(
     });
     const made: Target = { built, next: compose(built.map(({ layer }) => layer)), used: true };
     targets.set(name, made);
+    born?.(name, compiled);
     return made;
   }
 
@@ -112,9 +113,7 @@ export function compilePolicy(
         found.used = true;
         return found.next;
       }
-      const made = target(name);
-      born?.(name, compiled);
-      return made.next;
+      return target(name).next;
     },
     statesOf: (name) =>
       (targets.get(name)?.built ?? []).flatMap(({ state }, index) => {

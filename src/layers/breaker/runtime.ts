@@ -134,7 +134,9 @@ export const buildBreaker: Build<BreakerDefinition> = (definition, env, { label 
         reopensAt = env.now() + Math.min(maxOpenFor, typeof remainingMs === "number" && remainingMs > 0 ? remainingMs : 0);
         enter("open", undefined, "restored");
       },
-      isolate: () => enter("isolated", undefined, "isolated"),
+      isolate: () => {
+        if (phase !== "isolated") enter("isolated", undefined, "isolated");
+      },
       reset: () => close(undefined, "reset"),
     },
   };
