@@ -4,7 +4,8 @@ import { kinds } from "./kinds.ts";
 import type { LayerDefinition, LayerKind, Match, Policy } from "./policy.ts";
 import { httpMethod, identifier, type Zod } from "./schema.ts";
 
-const HOST = /^(?:\*|(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,62})\.)*[a-z0-9_](?:[a-z0-9_-]{0,62})|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
+/** Spelled without flags: the JSON Schema takes the bare pattern. */
+const HOST = /^(?:\*|(?:\*\.)?(?:\w[\w-]{0,62}\.)*\w[\w-]{0,62}|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 
 function matchSchema(z: Zod): ZodType<Match> {
   return z

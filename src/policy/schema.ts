@@ -47,6 +47,12 @@ export function httpMethod(z: Zod): ZodType<string> {
   return z.string({ error }).regex(/^[A-Z0-9!#$%&'+.^_`|~-]{1,32}$/, error);
 }
 
+/** An HTTP method, or `"*"` for every one. */
+export function httpMethodOrAll(z: Zod): ZodType<string> {
+  const error = 'must be an HTTP method in upper case, such as "POST", or "*" for every one';
+  return z.string({ error }).regex(/^(?:\*|[A-Z0-9!#$%&'+.^_`|~-]{1,32})$/, error);
+}
+
 /** A header field name: a token (RFC 9110, 5.1). */
 export function headerName(z: Zod): ZodType<string> {
   const error = "must be a header field name";

@@ -3,7 +3,17 @@ import type { ZodType } from "zod";
 import type { Condition } from "../../policy/conditions.ts";
 import { frozen } from "../../policy/freeze.ts";
 import type { Duration } from "../../policy/duration.ts";
-import { duration, httpMethod, integer, type Named, namedFields, outcomes, percent, REPLAY_BUFFER, type Zod } from "../../policy/schema.ts";
+import {
+  duration,
+  httpMethodOrAll,
+  integer,
+  type Named,
+  namedFields,
+  outcomes,
+  percent,
+  REPLAY_BUFFER,
+  type Zod,
+} from "../../policy/schema.ts";
 
 export interface RetryOptions extends Named {
   /** How many times the call is sent at most, the first time included. Default 3. */
@@ -59,7 +69,7 @@ export const retrySchema = (z: Zod): ZodType<RetryDefinition> =>
     ...namedFields(z),
     attempts: z.exactOptional(integer(z, 1, 100)),
     on: z.exactOptional(outcomes(z)),
-    methods: z.array(httpMethod(z)).min(1, "must name at least one method").readonly().exactOptional(),
+    methods: z.array(httpMethodOrAll(z)).min(1, "must name at least one method").readonly().exactOptional(),
     statuses: z
       .array(integer(z, 400, 599))
       .min(1, "must name at least one status")
