@@ -16,7 +16,7 @@ export const newBudget = (): Budget => ({ active: 0, extra: 0 });
 
 /** Takes a place for an extra send; false: the budget is spent. The caller gives it back. */
 export function takeExtra(budget: Budget, rule: BudgetRule): boolean {
-  if (budget.extra >= Math.max((rule.percent / 100) * budget.active, rule.min)) return false;
+  if (budget.extra >= Math.max(Math.floor((rule.percent / 100) * budget.active), rule.min)) return false; // whole retries, as Envoy counts
   budget.extra++;
   return true;
 }

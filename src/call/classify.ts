@@ -75,10 +75,15 @@ const NEVER_CONNECTED = new Set([
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
 
-/** The outcome of an attempt that failed without a response. `sent` false: it is known that no byte left. */
-export function errorOutcome(cause: unknown, sent: boolean, by: "peer" | "fault" = "peer"): Failure<never> {
+/**
+ * The outcome of an attempt that failed without a response. `sent` false: it is known that no byte left; true: one may have, even if the error is of
+ * a connection that was never made (the second hop of a redirect); `undefined`: go by the error.
+ */
+export function errorOutcome(cause: unknown, sent: boolean | undefined): Failure<never> {
+  const by = "peer";
   const chain = causes(cause);
-  if (!sent || chain.some((error) => NEVER_CONNECTED.has(String(error["code"])))) {
+  if (chain.some((error) => error["code"] === "UND_ERR_INVALID_ARG")) return misuseOutcome(cause); // undici would not write such a request
+  if (sent === false || (sent === undefined && chain.some((error) => NEVER_CONNECTED.has(String(error["code"]))))) {
     return { ok: false, code: Code.UNAVAILABLE, by, sent: false, conditions: CONNECT_FAILURE, cause };
   }
   if (chain.some((error) => error["code"] === "ERR_HTTP2_STREAM_ERROR" && /REFUSED_STREAM/.test(String(error["message"])))) {
@@ -92,6 +97,23 @@ export function errorOutcome(cause: unknown, sent: boolean, by: "peer" | "fault"
  * a socket's code as a broken connection, and anything else as a reset, an attempt that gave no answer.
  */
 export function thrownOutcome(cause: unknown): Failure<never> {
+  try {
+    return knownOutcome(cause) ?? unknownOutcome(cause);
+  } catch {
+    return unknownOutcome(cause); // it has a getter that throws
+  }
+}
+
+const unknownOutcome = (cause: unknown): Failure<never> => ({
+  ok: false,
+  code: Code.UNKNOWN,
+  by: "peer",
+  sent: true,
+  conditions: RESET | bits.unknown,
+  cause,
+});
+
+function knownOutcome(cause: unknown): Failure<never> | undefined {
   for (const error of causes(cause)) {
     const status = error["status"] ?? error["statusCode"] ?? (error["response"] as { status?: unknown } | undefined)?.status; // the cast: only read
     if (typeof status === "number" && status >= 400 && status <= 599) {
@@ -111,12 +133,18 @@ export function thrownOutcome(cause: unknown): Failure<never> {
     }
     if (typeof code === "string" && NEVER_CONNECTED.has(code)) return errorOutcome(cause, false);
   }
-  return { ok: false, code: Code.UNKNOWN, by: "peer", sent: true, conditions: RESET | bits.unknown, cause };
+  return undefined;
 }
 
 /** A mistake in the request itself, found before it was sent: no layer retries or counts it. */
 export function misuseOutcome(cause: unknown): Failure<never> {
   return { ok: false, code: Code.INVALID_ARGUMENT, by: "caller", sent: false, conditions: 0, cause };
+}
+
+/** The call was ended from outside while it waited for its turn here, so it says nothing about the peer. */
+export function gaveUpOutcome(signal: AbortSignal | undefined): Failure<never> {
+  const outcome = abortedOutcome(signal);
+  return outcome.by === "timeout" ? { ...outcome, conditions: REFUSAL } : outcome;
 }
 
 /** The call was ended from outside: by the caller, or by a `timeout` layer further out, as the signal's reason tells. */

@@ -5,7 +5,8 @@ export type Turn = "granted" | "timeout" | "aborted";
 
 interface Waiter {
   readonly settle: (turn: Turn) => void;
-  gone: boolean;
+  before: Waiter | undefined;
+  behind: Waiter | undefined;
 }
 
 export interface Line {
@@ -17,22 +18,25 @@ export interface Line {
   grant(): boolean;
 }
 
+/** A linked list, so that whoever leaves from the middle leaves nothing behind. */
 export function newLine(onEmpty?: () => void): Line {
-  const waiters: Waiter[] = [];
-  let head = 0;
+  let first: Waiter | undefined;
+  let last: Waiter | undefined;
   let length = 0;
-  const leave = (waiter: Waiter): void => {
-    waiter.gone = true;
+  const join = (waiter: Waiter): void => {
+    waiter.before = last;
+    if (last === undefined) first = waiter;
+    else last.behind = waiter;
+    last = waiter;
+    length++;
+  };
+  const leave = ({ before, behind }: Waiter): void => {
+    if (before === undefined) first = behind;
+    else before.behind = behind;
+    if (behind === undefined) last = before;
+    else behind.before = before;
     length--;
-    while (head < waiters.length && waiters[head]?.gone === true) head++;
-    if (head > 64 && head * 2 > waiters.length) {
-      waiters.splice(0, head);
-      head = 0;
-    }
-    if (length === 0) {
-      waiters.length = head = 0;
-      onEmpty?.();
-    }
+    if (length === 0) onEmpty?.();
   };
   return {
     length: () => length,
@@ -40,7 +44,8 @@ export function newLine(onEmpty?: () => void): Line {
       if (signal?.aborted === true) return Promise.resolve("aborted");
       return new Promise((resolve) => {
         const waiter: Waiter = {
-          gone: false,
+          before: undefined,
+          behind: undefined,
           settle: (turn) => {
             clearTimeout(timer);
             signal?.removeEventListener("abort", abort);
@@ -51,12 +56,10 @@ export function newLine(onEmpty?: () => void): Line {
         const abort = (): void => waiter.settle("aborted");
         const timer = setTimeout(() => waiter.settle("timeout"), timeoutMs);
         signal?.addEventListener("abort", abort, { once: true });
-        waiters.push(waiter);
-        length++;
+        join(waiter);
       });
     },
     grant: () => {
-      const first = waiters[head];
       if (first === undefined) return false;
       first.settle("granted");
       return true;

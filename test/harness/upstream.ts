@@ -48,23 +48,25 @@ export async function openUpstream(t: TestContext, script: readonly Step[]): Pro
     let body = "";
     request.setEncoding("utf8").on("data", (chunk: string) => (body += chunk));
     const over = new Promise<boolean>((resolve) => response.once("close", () => resolve(response.writableFinished)));
-    request.on("error", () => undefined).once("end", () => {
-      const seen: Seen = { method: request.method ?? "", url: request.url ?? "", headers: request.headers, body, over };
-      requests.push(seen);
-      for (const { n, resolve } of waiting) if (n === requests.length) resolve(seen);
-      if (step === "hang") return;
-      if (step === "reset") return void request.socket.destroy();
-      void Promise.resolve(step.until).then(() => {
-        response.writeHead(step.status ?? 200, step.headers);
-        if (step.then === undefined) return void response.end(step.body ?? "ok");
-        response.flushHeaders();
-        const next = (): void => {
-          if (step.then === "reset") request.socket.destroy();
-          else open.push(() => response.end());
-        };
-        return void response.write(step.body ?? "part", next);
+    request
+      .on("error", () => undefined)
+      .once("end", () => {
+        const seen: Seen = { method: request.method ?? "", url: request.url ?? "", headers: request.headers, body, over };
+        requests.push(seen);
+        for (const { n, resolve } of waiting) if (n === requests.length) resolve(seen);
+        if (step === "hang") return;
+        if (step === "reset") return void request.socket.destroy();
+        void Promise.resolve(step.until).then(() => {
+          response.writeHead(step.status ?? 200, step.headers);
+          if (step.then === undefined) return void response.end(step.body ?? "ok");
+          response.flushHeaders();
+          const next = (): void => {
+            if (step.then === "reset") request.socket.destroy();
+            else open.push(() => response.end());
+          };
+          return void response.write(step.body ?? "part", next);
+        });
       });
-    });
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

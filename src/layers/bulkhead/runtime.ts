@@ -1,7 +1,7 @@
 // The bulkhead layer at work. It is ours: see docs/decisions/0002-bulkhead-is-ours.md.
 import type { Build } from "../../call/build.ts";
 import type { Call } from "../../call/call.ts";
-import { abortedOutcome, REFUSAL } from "../../call/classify.ts";
+import { gaveUpOutcome, REFUSAL } from "../../call/classify.ts";
 import { Code } from "../../call/codes.ts";
 import { whenEnded } from "../../call/end.ts";
 import { newLine } from "../../call/line.ts";
@@ -51,8 +51,8 @@ export const buildBulkhead: Build<BulkheadDefinition> = (definition, env, { labe
         }
         return line.wait(patience, call.signal).then((turn) => {
           if (turn === "granted") return run(call); // the place was handed over, so `active` already counts it
-          if (turn === "aborted") return abortedOutcome(call.signal);
-          return refusal(call, "waited-too-long") ?? abortedOutcome(call.signal);
+          if (turn === "aborted") return gaveUpOutcome(call.signal);
+          return refusal(call, "waited-too-long") ?? gaveUpOutcome(call.signal);
         });
       };
     },

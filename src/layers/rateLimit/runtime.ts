@@ -1,7 +1,7 @@
 // The rateLimit layer at work. It is ours: see docs/decisions/0003-rate-limit-is-gcra.md.
 import type { Build } from "../../call/build.ts";
 import { type Call, fieldOf } from "../../call/call.ts";
-import { abortedOutcome, REFUSAL } from "../../call/classify.ts";
+import { gaveUpOutcome, REFUSAL } from "../../call/classify.ts";
 import { Code } from "../../call/codes.ts";
 import { type Line, newLine } from "../../call/line.ts";
 import type { Failure } from "../../call/outcome.ts";
@@ -46,7 +46,7 @@ export const buildRateLimit: Build<RateLimitDefinition> = (definition, env, { la
   function dropIdle(now: number): void {
     let looked = 0;
     for (const [value, cell] of cells) {
-      if (cell.due <= now && cell.line === undefined) cells.delete(value);
+      if (cell.due <= now && (cell.line?.length() ?? 0) === 0) cells.delete(value);
       else {
         cells.delete(value);
         cells.set(value, cell);
@@ -98,7 +98,7 @@ export const buildRateLimit: Build<RateLimitDefinition> = (definition, env, { la
     if (cell.timer === undefined) pump(cell);
     const how = await turn;
     if (how === "granted") return undefined;
-    if (how === "aborted") return abortedOutcome(call.signal);
+    if (how === "aborted") return gaveUpOutcome(call.signal);
     return refusal(gcraWait(cell, rule, env.now()) + (cell.line?.length() ?? 0) * rule.interval, "refused", call);
   }
 

@@ -102,7 +102,7 @@ function failureOf(error: unknown, call: Call, payload: FetchPayload, tap: Tap, 
   if (call.signal?.aborted === true) return abortedOutcome(call.signal, sent);
   if (payload.bodyFailed) return misuseOutcome(error);
   if (tap.used) return tap.headed ? misuseOutcome(error) : errorOutcome(error, tap.connected);
-  return foreign ? errorOutcome(error, true) : misuseOutcome(error);
+  return foreign ? errorOutcome(error, undefined) : misuseOutcome(error);
 }
 
 // The casts below: `dispatcher` and `duplex` are undici's extensions of RequestInit, and the tap is a dispatcher by shape.

@@ -29,21 +29,25 @@ export function sendRun(call: Call): Promise<Outcome<unknown>> {
   record.attempts++;
   record.sent++;
   let result: unknown;
+  let pending: boolean;
   try {
     // the cast: this sender is only put on calls with this payload
     result = (call.payload as RunPayload).work({ signal: signal ?? neverAborted, attempt: call.attempt, target: call.target });
+    pending = isThenable(result); // a `then` may be a getter, and throw
   } catch (error) {
     return Promise.resolve(thrownOutcome(error));
   }
-  if (!isThenable(result)) return Promise.resolve({ ok: true, response: result });
+  if (!pending) return Promise.resolve({ ok: true, response: result });
   const settled = Promise.resolve(result).then(succeeded, thrownOutcome);
   return signal === undefined ? settled : raced(settled, signal);
 }
 
 const succeeded = (response: unknown): Outcome<unknown> => ({ ok: true, response });
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function"; // the cast: any object can be asked
+function isThenable(value: unknown): boolean {
+  return (
+    (typeof value === "object" || typeof value === "function") && value !== null && typeof (value as { then?: unknown }).then === "function"
+  ); // the cast: any object can be asked
 }
 
 function raced(settled: Promise<Outcome<unknown>>, signal: AbortSignal): Promise<Outcome<unknown>> {
