@@ -3,6 +3,7 @@
 /** Resolves after `ms`, or at once when `signal` is aborted; true means that the time has passed. Leaves neither timer nor listener behind. */
 export function waited(ms: number, signal: AbortSignal | undefined): Promise<boolean> {
   if (signal?.aborted === true) return Promise.resolve(false);
+  if (ms <= 0) return Promise.resolve(true); // a timer would take a millisecond and a turn of the loop
   return new Promise((resolve) => {
     const abort = (): void => {
       clearTimeout(timer);
