@@ -1,0 +1,182 @@
+// The command line, run as users run it: a process with words, output and an exit status.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, suite, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { definePolicy, retry, revision, timeout } from "../../src/index.ts";
+
+const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+const PREMESH = new URL("../../src/index.ts", import.meta.url).href;
+
+const folder = mkdtempSync(join(tmpdir(), "premesh-cli-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+interface Ended {
+  readonly code: unknown;
+  readonly out: string;
+  readonly err: string;
+}
+
+function premesh(...words: readonly string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [MAIN, ...words], { cwd: folder, timeout: 30_000 }, (error, out, err) =>
+      resolve({ code: error === null ? 0 : error.code, out: out.replaceAll(`${folder}/`, ""), err: err.replaceAll(`${folder}/`, "") }),
+    );
+  });
+}
+
+const good = { name: "good", match: [{ host: "good.internal" }], layers: [{ kind: "timeout", after: "2s" }, { kind: "retry" }] };
+const yaml = "name: good\nmatch:\n  - host: good.internal\nlayers:\n  - { kind: timeout, after: 2000ms }\n  - kind: retry\n";
+const bad = { name: "bad", layers: [{ kind: "retri" }, { kind: "retry", attempts: -3, bakoff: {} }] };
+
+suite("premesh", () => {
+  test("prints its help, on stdout when asked for it", async () => {
+    const asked = await premesh("--help");
+    assert.equal(asked.code, 0);
+    for (const use of ["premesh check <file...>", "premesh revision <file>", "premesh --version"]) assert.ok(asked.out.includes(use), use);
+    assert.deepEqual(await premesh("check", "-h"), asked);
+  });
+
+  test("prints the version of its package", async () => {
+    const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }; // the cast: our own file
+    assert.deepEqual(await premesh("--version"), { code: 0, out: `${version}\n`, err: "" });
+  });
+
+  for (const words of [[], ["chekc"], ["check"], ["check", "--fast", "a.json"], ["revision"], ["revision", "a.json", "b.json"]]) {
+    test(`says what is wrong with the usage "premesh ${words.join(" ")}", with exit status 2`, async () => {
+      const { code, out, err } = await premesh(...words);
+      assert.equal(code, 2);
+      assert.equal(out, "");
+      assert.match(err, /^premesh: .+\nRun premesh --help/);
+    });
+  }
+});
+
+suite("premesh check", () => {
+  test("accepts JSON, YAML and modules", async () => {
+    const json = file("good.json", JSON.stringify({ policies: [good] }));
+    const text = file("good.yaml", yaml);
+    const typed = file(
+      "good.ts",
+      `import { definePolicy, retry, timeout, type Policy } from "${PREMESH}";
+       export const payments: Policy = definePolicy({ name: "payments", layers: [timeout("2s"), retry()] });
+       export const limit: number = 3;
+       export const helper = { some: "thing" };
+       export default [payments, { name: "search", layers: [retry()] }];`,
+    );
+    const plain = file("good.mjs", `export default { policies: [${JSON.stringify(good)}] };`);
+    assert.deepEqual(await premesh("check", json, text, typed, plain), {
+      code: 0,
+      out: "good.json: ok, 1 policy\ngood.yaml: ok, 1 policy\ngood.ts: ok, 2 policies\ngood.mjs: ok, 1 policy\n",
+      err: "",
+    });
+  });
+
+  test("prints every problem with its file, path and hint, and goes on to the next file", async () => {
+    const { code, out, err } = await premesh(
+      "check",
+      file("bad.json", JSON.stringify([good, bad])),
+      file("fine.json", JSON.stringify(good)),
+    );
+    assert.equal(code, 1);
+    assert.equal(err, "");
+    assert.deepEqual(out.trimEnd().split("\n"), [
+      'bad.json: [1].layers[0].kind: "retri" is not a kind of layer (did you mean "retry"?)',
+      "bad.json: [1].layers[1].attempts: must be a whole number from 1 to 100; got -3",
+      'bad.json: [1].layers[1].bakoff: is not a known field (did you mean "backoff"?)',
+      "fine.json: ok, 1 policy",
+    ]);
+  });
+
+  test("names the export that a problem is in", async () => {
+    const plain = file("exports.mjs", `export const one = ${JSON.stringify(good)};\nexport default [${JSON.stringify(bad)}];`);
+    const { code, out } = await premesh("check", plain);
+    assert.equal(code, 1);
+    assert.match(out, /^exports\.mjs: default\[0\]\.layers\[0\]\.kind: "retri" is not a kind of layer/);
+  });
+
+  test("tells two policies of one name in different exports apart from one policy exported twice", async () => {
+    const twice = file("twice.mjs", `const one = ${JSON.stringify(good)};\nexport { one, one as default };`);
+    const clash = file("clash.mjs", `export const one = ${JSON.stringify(good)};\nexport const two = ${JSON.stringify(good)};`);
+    const { code, out } = await premesh("check", twice, clash);
+    assert.equal(code, 1);
+    assert.equal(out, 'twice.mjs: ok, 1 policy\nclash.mjs: two.name: there are two policies with the name "good" (names are unique)\n');
+  });
+
+  test("prints the problems of a module that does not get past definePolicy", async () => {
+    const { code, out } = await premesh(
+      "check",
+      file("throws.ts", `import { definePolicy } from "${PREMESH}"; export const a = definePolicy(${JSON.stringify(bad)} as never);`),
+    );
+    assert.equal(code, 1);
+    assert.match(out, /^throws\.ts: layers\[0\]\.kind: "retri" is not a kind of layer/);
+    assert.match(out, /^throws\.ts: layers\[1\]\.bakoff: is not a known field/m);
+  });
+
+  test("finds a text that is neither JSON nor YAML wrong, and a file without policies too", async () => {
+    const { code, out } = await premesh(
+      "check",
+      file("broken.yaml", "layers: ["),
+      file("none.mjs", "export const limit = 3;"),
+      file("none.json", "[]"),
+    );
+    assert.equal(code, 1);
+    assert.match(out, /^broken\.yaml: neither JSON nor YAML: .+/);
+    assert.match(out, /^none\.mjs: holds no policy$/m);
+    assert.match(out, /^none\.json: holds no policy$/m);
+  });
+
+  test("ends with status 2 when a file cannot be read, and still checks the others", async () => {
+    const { code, out, err } = await premesh(
+      "check",
+      "missing.json",
+      file("crash.mjs", 'throw new Error("out of order");'),
+      file("syntax.ts", "export const = 1;"),
+      file("policies.toml", ""),
+      file("bad.json", JSON.stringify(bad)),
+    );
+    assert.equal(code, 2);
+    assert.match(err, /^missing\.json: cannot be read: ENOENT/m);
+    assert.match(err, /^crash\.mjs: cannot be read: out of order$/m);
+    assert.match(err, /^syntax\.ts: cannot be read: /m);
+    assert.match(err, /^policies\.toml: cannot be read: "\.toml" is not a kind of file that holds policies/m);
+    assert.match(out, /^bad\.json: layers\[0\]/m);
+  });
+
+  test("ends though a policy module left a timer behind", async () => {
+    const { code, out } = await premesh(
+      "check",
+      file("timer.mjs", `setInterval(() => {}, 1000);\nexport default ${JSON.stringify(good)};`),
+    );
+    assert.equal(code, 0);
+    assert.equal(out, "timer.mjs: ok, 1 policy\n");
+  });
+});
+
+suite("premesh revision", () => {
+  test("prints the revision that the library computes, whatever the spelling of the file", async () => {
+    const policy = definePolicy({ name: "good", match: [{ host: "good.internal" }], layers: [timeout("2s"), retry()] });
+    const line = `${revision(policy)} good\n`;
+    const module = file("revision.ts", `import { standard } from "${PREMESH}";\nexport default { name: "all", layers: standard() };`);
+    for (const path of [file("revision.json", JSON.stringify(good)), file("revision.yaml", yaml)]) {
+      assert.deepEqual(await premesh("revision", path), { code: 0, out: line, err: "" });
+    }
+    assert.match((await premesh("revision", module)).out, /^[0-9a-f]{16} all\n$/);
+  });
+
+  test("prints the problems instead when there are any", async () => {
+    const { code, out } = await premesh("revision", file("bad.json", JSON.stringify(bad)));
+    assert.equal(code, 1);
+    assert.match(out, /^bad\.json: layers\[0\]\.kind/);
+    assert.equal((await premesh("revision", "missing.json")).code, 2);
+  });
+});
