@@ -57,6 +57,8 @@ export interface Bare {
   /** What the next calls at the bottom get; the last of the list holds on. */
   answers(...answers: Answer[]): void;
   state(layer: string, target?: string): LayerState;
+  /** Asserts that no layer holds anything: no permit, no place in a queue, no probe, no share of a budget. */
+  idle(target?: string): void;
   status(layer: string, target?: string): Readonly<Record<string, unknown>>;
 }
 
@@ -119,6 +121,13 @@ export function bare(layers: readonly LayerDefinition[], { now = () => Date.now(
       used = 0;
     },
     state,
+    idle: (target = "peer") => {
+      for (const { layer, state: of } of compiled.statesOf(target)) {
+        const { active = 0, retries = 0, waiting = 0, probes } = of.status();
+        const { underWay = 0 } = (probes ?? {}) as { underWay?: number }; // the cast: what a breaker shows of its probes
+        assert.deepEqual({ layer, active, retries, waiting, underWay }, { layer, active: 0, retries: 0, waiting: 0, underWay: 0 });
+      }
+    },
     status: (layer, target) => state(layer, target).status(),
   };
 }
