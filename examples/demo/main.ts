@@ -1,0 +1,72 @@
+// The demo: real servers that fail in five ways, and the same calls to them bare and under a policy, side by side.
+import { parseArgs } from "node:util";
+import { bar, percent } from "./plots.ts";
+import { newRun, play, type Run } from "./play.ts";
+import { successOf } from "./figures.ts";
+import { printHeading, printRun, printSummary } from "./report.ts";
+import { scenes } from "./scenes.ts";
+import { print, progress, wrapped } from "./screen.ts";
+
+const HELP = `Usage: npm run demo [-- --seconds <n>]
+
+Starts HTTP servers on 127.0.0.1 that fail in five ways, sends each the same calls bare and under a policy, and shows what comes of it.
+
+  --seconds <n>  how long calls are started, all scenes together; 5 to 50 (default 28)
+  --help         this text
+
+Ctrl-C ends it. NO_COLOR=1 leaves out colours; without a terminal there are none, and no progress line.`;
+
+function secondsOf(): number {
+  const { values } = parseArgs({
+    options: { seconds: { type: "string", default: "28" }, help: { type: "boolean", short: "h", default: false } },
+  });
+  if (values.help) return 0;
+  const seconds = Number(values.seconds);
+  if (!(seconds >= 5 && seconds <= 50)) throw new Error(`--seconds must be a number from 5 to 50; got ${values.seconds}`);
+  return seconds;
+}
+
+/** The bottom line while a scene plays. */
+function watch(run: Run, number: string, began: number): NodeJS.Timeout {
+  return setInterval(() => {
+    const share = Math.min(1, (performance.now() - began) / run.lengthMs);
+    const so = (["bare", "premesh"] as const).map((lane) => `${lane} ${percent(successOf(run[lane]) ?? 1)}`).join("  ");
+    progress(`  ${number} ${bar(share, 24)} ${run.bare.length} calls  ${so}`);
+  }, 100);
+}
+
+async function main(seconds: number): Promise<void> {
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort(new Error("stopped")));
+  process.stdout.on("error", () => stop.abort(new Error("nobody reads this")));
+
+  const whole = scenes.reduce((sum, { share }) => sum + share, 0);
+  const runs: Run[] = [];
+  const intro = `The same calls, bare (fetch with a timeout of 2 s) and under a premesh policy. Takes about ${Math.ceil(seconds * 1.1 + 2)} s.`;
+  for (const line of wrapped("", intro)) print(line);
+  try {
+    for (const [index, scene] of scenes.entries()) {
+      const number = `${index + 1}/${scenes.length}`;
+      const run = newRun(scene, (seconds * 1_000 * scene.share) / whole);
+      printHeading(run, number);
+      let ticker: NodeJS.Timeout | undefined;
+      await play(run, stop.signal, (began) => (ticker = watch(run, number, began))).finally(() => clearInterval(ticker));
+      printRun(run);
+      runs.push(run);
+    }
+    printSummary(runs);
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    print("stopped; servers and calls are gone");
+    process.exitCode = 130;
+  }
+}
+
+try {
+  const seconds = secondsOf();
+  if (seconds === 0) console.log(HELP);
+  else await main(seconds);
+} catch (error) {
+  console.error(`demo: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}
