@@ -1,0 +1,185 @@
+// Holds the design's table of who may import whom, and what every source file has in common.
+import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import { dirname, posix } from "node:path";
+import { suite, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+interface Import {
+  readonly from: string;
+  /** A file of ours (`policy/duration.ts`), or the name of a package (`zod`, `node:fs`). */
+  readonly to: string;
+  /** Nothing of it is loaded at run time. */
+  readonly type: boolean;
+}
+
+const root = fileURLToPath(new URL("../../src", import.meta.url));
+const sources = new Map(
+  globSync("**/*.ts", { cwd: root })
+    .toSorted()
+    .map((file) => [file.replaceAll("\\", "/"), readFileSync(`${root}/${file}`, "utf8")] as const),
+);
+
+/** The code without comments; text in quotes stays, since imports are written in it. */
+const code = (text: string): string => text.replaceAll(/\/\*[\s\S]*?\*\//g, "").replaceAll(/(^|\s)\/\/.*$/gm, "$1");
+
+function importsOf(from: string, text: string): Import[] {
+  const found: Import[] = [];
+  const add = (name: string, type: boolean): void => {
+    found.push({ from, to: name.startsWith(".") ? posix.join(dirname(from), name) : name, type });
+  };
+  const bare = code(text);
+  for (const [, type, name = ""] of bare.matchAll(/^(?:import|export)\s+(type\s)?(?:[^;"']*?\sfrom\s+)?["']([^"']+)["']/gm))
+    add(name, type !== undefined);
+  for (const [, name = ""] of bare.matchAll(/\btypeof import\(\s*["']([^"']+)["']\s*\)/g)) add(name, true);
+  for (const [, name = ""] of bare.matchAll(
+    /(?:(?<!typeof )\bimport|\brequire|createRequire\(import\.meta\.url\))\(\s*["']([^"']+)["']\s*\)/g,
+  ))
+    add(name, false);
+  return found;
+}
+
+const imports = [...sources].flatMap(([file, text]) => importsOf(file, text));
+const ours = imports.filter(({ to }) => sources.has(to));
+const theirs = imports.filter(({ to }) => !sources.has(to) && !to.startsWith("node:"));
+const show = ({ from, to, type }: Import): string => `${from} -> ${to}${type ? " (types)" : ""}`;
+
+/** The parts of policy/ that know no layer: what definitions and everything above may build on. */
+const PRIMITIVES = ["conditions", "duration", "error", "freeze", "schema"].map((name) => `policy/${name}.ts`);
+
+/** Which part of the source a file is. The first pattern that fits counts. */
+const parts: readonly (readonly [part: string, pattern: RegExp])[] = [
+  ["index", /^index\.ts$/],
+  ["client", /^client(?:\.ts$|\/)/],
+  ["compile", /^compile\.ts$/],
+  ["definition", /^layers\/[^/]+\/definition\.ts$/],
+  ["runtime", /^layers\/[^/]+\/[^/]+\.ts$/],
+  ["primitive", new RegExp(`^(?:${PRIMITIVES.join("|").replaceAll(".", "\\.")})$`)],
+  ["policy", /^policy\//],
+  ["call", /^call\//],
+  ["telemetry", /^telemetry\//],
+  ["transport", /^transports\//],
+  ["cli", /^cli\//],
+];
+
+/** Who may load whom; `types`: whose types besides. A layer's own folder is always open to it. */
+const table: Readonly<Record<string, { readonly loads: readonly string[]; readonly types: readonly string[] }>> = {
+  primitive: { loads: ["primitive"], types: [] },
+  definition: { loads: ["primitive"], types: [] },
+  policy: { loads: ["primitive", "policy", "definition"], types: [] },
+  call: { loads: ["primitive", "call"], types: ["policy"] },
+  runtime: { loads: ["primitive", "call"], types: [] },
+  telemetry: { loads: ["primitive", "call", "telemetry"], types: ["policy"] },
+  compile: { loads: ["primitive", "policy", "call", "runtime"], types: [] },
+  transport: { loads: ["primitive", "call", "transport"], types: ["policy"] },
+  client: { loads: ["primitive", "policy", "call", "telemetry", "compile", "transport", "client"], types: [] },
+  index: { loads: ["primitive", "policy", "definition", "client"], types: ["call", "telemetry", "transport"] },
+  cli: { loads: ["primitive", "policy", "definition", "client", "cli"], types: [] },
+};
+
+/** The packages, and the only files that may load them, or name their types. */
+const packages: Readonly<Record<string, { readonly loads: readonly RegExp[]; readonly types: readonly RegExp[] }>> = {
+  cockatiel: { loads: [/^layers\/retry\/backoff\.ts$/], types: [] },
+  opossum: { loads: [/^layers\/breaker\/window\.ts$/], types: [] },
+  "@opentelemetry/api": { loads: [/^layers\/trace\/runtime\.ts$/], types: [] },
+  zod: {
+    loads: [/^policy\/validate\.ts$/],
+    types: [/^policy\/(?:validate|schema|policy-schema|kinds)\.ts$/, /^layers\/[^/]+\/definition\.ts$/],
+  },
+  yaml: { loads: [/^policy\/parse\.ts$/], types: [/^policy\/parse\.ts$/] },
+};
+
+const partOf = (file: string): string => parts.find(([, pattern]) => pattern.test(file))?.[0] ?? "";
+
+suite("who imports whom", () => {
+  test("every source file is a part of the design", () => {
+    assert.ok(sources.size > 50, `${sources.size} files`);
+    assert.deepEqual(
+      [...sources.keys()].filter((file) => partOf(file) === ""),
+      [],
+    );
+  });
+
+  test("every relative import is found, and every package is one of the table", () => {
+    assert.ok(ours.length > 150, `${ours.length} imports`);
+    const lost = imports.filter(({ to }) => /^(?:\.|src|[a-z]+\/.*\.ts$)/.test(to) && !sources.has(to));
+    assert.deepEqual(lost.map(show), []);
+    assert.deepEqual(theirs.filter(({ to }) => packages[to] === undefined).map(show), []);
+  });
+
+  test("each part imports only what the table allows", () => {
+    const wrong = ours.filter(({ from, to, type }) => {
+      const [part, other] = [partOf(from), partOf(to)];
+      if (part === "runtime" && dirname(from) === dirname(to)) return false;
+      const rule = table[part];
+      return rule === undefined || !(rule.loads.includes(other) || (type && rule.types.includes(other)));
+    });
+    assert.deepEqual(wrong.map(show), []);
+  });
+
+  for (const [name, { loads, types }] of Object.entries(packages)) {
+    test(`${name} is loaded in one file`, () => {
+      const fits = (patterns: readonly RegExp[], { from }: Import): boolean => patterns.some((pattern) => pattern.test(from));
+      const uses = theirs.filter(({ to }) => to === name);
+      const loading = uses.filter(({ type }) => !type);
+      assert.equal(new Set(loading.map(({ from }) => from)).size, 1, loading.map(show).join(", "));
+      assert.deepEqual(uses.filter((one) => !fits(one.type ? types : loads, one)).map(show), []);
+    });
+  }
+
+  test("there are no circles", () => {
+    const done = new Set<string>();
+    const circles: string[] = [];
+    const visit = (file: string, trail: readonly string[]): void => {
+      if (trail.includes(file)) circles.push([...trail.slice(trail.indexOf(file)), file].join(" -> "));
+      if (done.has(file) || trail.includes(file)) return;
+      for (const { from, to } of ours) if (from === file) visit(to, [...trail, file]);
+      done.add(file);
+    };
+    for (const file of sources.keys()) visit(file, []);
+    assert.deepEqual(circles, []);
+  });
+});
+
+/** Files that are longer for now: the client's public interfaces and its code are still in one. */
+const longer: ReadonlySet<string> = new Set(["client.ts"]);
+
+suite("every source file", () => {
+  const offenders = (wrong: (text: string, file: string) => boolean): string[] =>
+    [...sources].filter(([file, text]) => wrong(text, file)).map(([file]) => file);
+
+  test("opens with a sentence that says what it is", () => {
+    assert.deepEqual(
+      offenders((text) => !/^(?:#!.*\n)?\/\/ \S.*(?:\n\/\/.*)*[.:]\n/.test(text)),
+      [],
+    );
+  });
+
+  test("is at most 250 lines long", () => {
+    assert.deepEqual(
+      offenders((text, file) => text.split("\n").length - 1 > 250 && !longer.has(file)),
+      [],
+    );
+  });
+
+  test("names what it exports: no `export *`, no default", () => {
+    assert.deepEqual(
+      offenders((text) => /^export\s+(?:\*|default\b)|\bas default\b/m.test(code(text))),
+      [],
+    );
+  });
+
+  test("has no enums, namespaces or decorators", () => {
+    assert.deepEqual(
+      offenders((text) => /^\s*(?:export\s+)?(?:declare\s+)?(?:const\s+)?(?:enum|namespace|module)\s+\w+\s*\{|^\s*@\w+/m.test(code(text))),
+      [],
+    );
+  });
+
+  test("imports our files with their extension", () => {
+    assert.deepEqual(
+      imports.filter(({ from, to }) => from !== to && !to.includes(":") && packages[to] === undefined && !to.endsWith(".ts")).map(show),
+      [],
+    );
+  });
+});
