@@ -26,7 +26,7 @@ export function fetchSender(fetchNow: () => FetchFunction, env: Env): (call: Cal
     const foreign = fetch !== runtimeFetch;
     // The runtime's fetch hears the caller's own signal without us; a signal that a layer has put in its place reaches it through the tap.
     if (signal === undefined || (signal === payload.signal && !foreign)) return attempt(call, payload, fetch, foreign, env).outcome;
-    return interruptible(attempt(call, payload, fetch, foreign, env), signal);
+    return interruptible(attempt(call, payload, fetch, foreign, env), signal, payload.signal);
   };
 }
 
@@ -76,11 +76,11 @@ function begun(send: () => Promise<Response>): Promise<Response> {
  * Gives the outcome at once when a layer's signal is aborted, without waiting for fetch to say so: what stands between, such as a bulkhead, has then
  * let go before the caller goes on. The signal reaches fetch until the response has ended.
  */
-function interruptible({ outcome, tap }: Sending, signal: AbortSignal): Promise<Outcome<Response>> {
+function interruptible({ outcome, tap }: Sending, signal: AbortSignal, own: AbortSignal | undefined): Promise<Outcome<Response>> {
   return new Promise((resolve) => {
     let settled = false;
     const abort = (): void => {
-      tap.abort(signal.reason);
+      if (own?.aborted !== true) tap.abort(signal.reason); // the caller's own abort reaches fetch by itself, which then words it as ever
       settled = true;
       resolve(abortedOutcome(signal, tap.connected || !tap.used));
     };
