@@ -1,0 +1,200 @@
+// The package as its users get it: packed, installed into empty folders, and used there with each version of Node it is for.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const VERSIONS = [22, 24, 26];
+
+/** What `npm test` tells its own children; an npm that runs in another folder must not heed it. */
+const env = Object.fromEntries(
+  Object.entries(process.env).filter(
+    ([name]) => !/^(?:npm_(?:package|lifecycle|command|node|exec|config_local)|INIT_CWD|NODE_TEST)/.test(name),
+  ),
+);
+
+function run(cwd: string, command: string, args: readonly string[], path: string = process.env["PATH"] ?? ""): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile(command, args, { cwd, env: { ...env, PATH: path }, timeout: 120_000 }, (error, out, err) => {
+      if (error === null) resolve(out);
+      else reject(new Error(`${command} ${args.join(" ")} in ${cwd}: ${error.message}\n${out}\n${err}`, { cause: error }));
+    });
+  });
+}
+
+const npm = (cwd: string, ...args: readonly string[]): Promise<string> => run(cwd, "npm", [...args, "--no-audit", "--no-fund"]);
+
+const folder = mkdtempSync(join(tmpdir(), "premesh-package-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const skip = await npm(folder, "view", "node@22", "version", "--fetch-retries=0", "--fetch-timeout=10000").then(
+  () => false as const,
+  () => "the npm registry cannot be reached, so the packed package was not installed",
+);
+
+const consumer = (version: number): string => join(folder, `node-${version}`);
+
+/** Runs a program with the Node of a consumer, which is first on the path there as under npm's scripts. */
+const runIn = (version: number, command: string, ...args: readonly string[]): Promise<string> =>
+  run(
+    consumer(version),
+    join(consumer(version), "node_modules/.bin", command),
+    args,
+    `${join(consumer(version), "node_modules/.bin")}${delimiter}${process.env["PATH"]}`,
+  );
+
+/** One call that fails once and is retried; the same in both kinds of modules but for how premesh gets there. */
+const program = (load: string): string => `${load}
+const server = createServer((request, response) => {
+  response.statusCode = ++server.calls === 1 ? 503 : 200;
+  response.end("hello " + server.calls);
+});
+server.calls = 0;
+server.listen(0, "127.0.0.1", async () => {
+  const policy = definePolicy({ name: "all", match: [{ host: "*" }], layers: [timeout("10s"), retry({ backoff: { base: "1ms" } })] });
+  const client = createClient({ policies: [policy] });
+  const response = await client.fetch("http://127.0.0.1:" + server.address().port);
+  console.log(JSON.stringify([response.status, await response.text(), client.explain(response).attempts, process.versions.node]));
+  await client.close();
+  server.close();
+  server.closeAllConnections();
+});
+`;
+
+const files: Readonly<Record<string, string>> = {
+  "call.mjs": program('import { createServer } from "node:http";\nimport { createClient, definePolicy, retry, timeout } from "premesh";'),
+  "call.cjs": program(
+    'const { createServer } = require("node:http");\nconst { createClient, definePolicy, retry, timeout } = require("premesh");',
+  ),
+  "loaded.mjs": `import { registerHooks } from "node:module";
+const loaded = [];
+registerHooks({ load: (url, context, next) => { loaded.push(url); return next(url, context); } });
+const { definePolicy, parsePolicies } = await import("premesh");
+const byImport = loaded.splice(0);
+definePolicy({ name: "a", layers: [] });
+const byDefinition = loaded.splice(0);
+parsePolicies("name: a\\nlayers: []");
+console.log(JSON.stringify({ byImport, byDefinition, byText: loaded }));
+`,
+  "schema.cjs": 'console.log(require("premesh/policy.schema.json").title, require("premesh/package.json").name);',
+  "policies.yaml": "name: payments\nlayers:\n  - kind: retry\n",
+  "policies.mts":
+    'import { definePolicy, standard, type Policy } from "premesh";\nexport const search: Policy = definePolicy({ name: "search", layers: standard() });\n',
+  "types.mts": `import { createClient, definePolicy, PolicyError, retry, type Client, type Policy, type RetryDefinition } from "premesh";
+const policy: Policy = definePolicy({ name: "a", layers: [retry({ attempts: 2 })] });
+const layer: RetryDefinition = retry();
+const client: Client = createClient({ policies: [policy] });
+const response: Response = await client.fetch("http://127.0.0.1/", { premesh: { idempotent: true } });
+const rows: number = await client.run("a", ({ signal }) => (signal.aborted ? 0 : 1));
+export const all: unknown[] = [layer, response.status, rows, new PolicyError("ERR_PREMESH_TIMEOUT", "")];
+// @ts-expect-error -- no such field
+retry({ atempts: 2 });
+// @ts-expect-error -- not a duration
+retry({ backoff: { base: "2 seconds" } });
+`,
+  "types.cts": `import premesh = require("premesh");
+const policy: premesh.Policy = premesh.definePolicy({ name: "a", layers: [premesh.timeout("1s")] });
+export const client: premesh.Client = premesh.createClient({ policies: [policy] });
+// @ts-expect-error -- not a duration
+premesh.timeout(5);
+`,
+};
+
+async function install(tarball: string, version: number): Promise<void> {
+  const here = consumer(version);
+  mkdirSync(here);
+  writeFileSync(join(here, "package.json"), JSON.stringify({ private: true, allowScripts: { node: true } }));
+  await npm(here, "install", tarball, `node@${version}`, "@types/node@24");
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(here, name), text);
+}
+
+suite("the packed package", { skip, timeout: 300_000 }, () => {
+  let packed: string[] = [];
+
+  before(async () => {
+    // Packed from a copy: to build here would take dist/ away from whoever is using it.
+    const copy = join(folder, "premesh");
+    for (const name of ["src", "package.json", "tsconfig.json", "README.md", "LICENSE", "CHANGELOG.md"])
+      cpSync(join(ROOT, name), join(copy, name), { recursive: true });
+    symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"));
+    await npm(copy, "pack", "--pack-destination", folder);
+    const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz"));
+    assert.ok(tarball !== undefined);
+    packed = (await run(folder, "tar", ["-tzf", tarball])).trim().split("\n");
+    await Promise.all(VERSIONS.map((version) => install(join(folder, tarball), version)));
+  });
+
+  test("holds what is needed and nothing else", () => {
+    for (const name of [
+      "README.md",
+      "LICENSE",
+      "CHANGELOG.md",
+      "dist/index.js",
+      "dist/index.d.ts",
+      "dist/cli/main.js",
+      "src/policy/policy.schema.json",
+    ]) {
+      assert.ok(packed.includes(`package/${name}`), name);
+    }
+    assert.deepEqual(
+      packed.filter(
+        (name) =>
+          !/^package\/(?:(?:README|CHANGELOG)\.md|LICENSE|package\.json|dist\/.+\.(?:js|d\.ts)(?:\.map)?|src\/.+\.ts|src\/policy\/policy\.schema\.json)$/.test(
+            name,
+          ),
+      ),
+      [],
+    );
+  });
+
+  for (const version of VERSIONS) {
+    for (const [kind, file] of [
+      ["import", "call.mjs"],
+      ["require", "call.cjs"],
+    ] as const) {
+      test(`retries a real call under Node ${version}, got by ${kind}`, async () => {
+        const [status, body, attempts, node] = JSON.parse(await runIn(version, "node", file)) as unknown[]; // the cast: what the program prints
+        assert.deepEqual([status, body, attempts], [200, "hello 2", 2]);
+        assert.match(String(node), new RegExp(`^${version}\\.`));
+      });
+    }
+
+    test(`loads no zod, yaml or command line by import under Node ${version}, but when they are needed`, async () => {
+      const { byImport, byDefinition, byText } = JSON.parse(await runIn(version, "node", "loaded.mjs")) as Record<string, string[]>; // the cast: as above
+      const holds = (urls: readonly string[] | undefined, part: string): boolean => urls?.some((url) => url.includes(part)) === true;
+      assert.ok(holds(byImport, "/premesh/dist/index.js"));
+      for (const part of ["/zod/", "/yaml/", "/dist/cli/"]) assert.ok(!holds(byImport, part), part);
+      assert.ok(holds(byDefinition, "/zod/"));
+      assert.ok(!holds(byDefinition, "/yaml/"));
+      assert.ok(holds(byText, "/yaml/"));
+    });
+
+    test(`has a command that runs under Node ${version}`, async () => {
+      assert.match(await runIn(version, "premesh", "--version"), /^\d+\.\d+\.\d+\n$/);
+      assert.equal(
+        await runIn(version, "premesh", "check", "policies.yaml", "policies.mts"),
+        "policies.yaml: ok, 1 policy\npolicies.mts: ok, 1 policy\n",
+      );
+    });
+
+    test(`gives out its JSON Schema and manifest under Node ${version}`, async () => {
+      assert.equal(await runIn(version, "node", "schema.cjs"), "premesh policies premesh\n");
+    });
+  }
+
+  const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+  const strict = ["--noEmit", "--strict", "--skipLibCheck", "false", "--target", "es2024", "--types", "node"];
+  for (const [what, flags] of [
+    ["module nodenext, from .mts and .cts", ["--module", "nodenext", "types.mts", "types.cts"]],
+    ["moduleResolution bundler", ["--module", "esnext", "--moduleResolution", "bundler", "types.mts"]],
+    ["the strictest optional fields", ["--module", "nodenext", "--exactOptionalPropertyTypes", "types.mts"]],
+  ] as const) {
+    test(`has types that resolve under ${what}`, async () => {
+      await run(consumer(24), process.execPath, [tsc, "--ignoreConfig", ...strict, ...flags]);
+    });
+  }
+});
