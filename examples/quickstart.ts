@@ -16,7 +16,7 @@ const payments = definePolicy({
 });
 
 const client = createClient({ policies: [payments] });
-const response = await client.fetch(`${server.url}/charges/1`);
+const response = await client.fetch(`${server.url}/flaky`);
 console.log(response.status, client.explain(response)?.text);
 
 server.close();

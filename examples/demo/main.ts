@@ -37,7 +37,7 @@ function watch(run: Run, number: string, began: number): NodeJS.Timeout {
 
 async function main(seconds: number): Promise<void> {
   const stop = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort(new Error("stopped")));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop.abort(new Error("stopped")));
   process.stdout.on("error", () => stop.abort(new Error("nobody reads this")));
 
   const whole = scenes.reduce((sum, { share }) => sum + share, 0);
@@ -57,6 +57,7 @@ async function main(seconds: number): Promise<void> {
     printSummary(runs);
   } catch (error) {
     if (!stop.signal.aborted) throw error;
+    print();
     print("stopped; servers and calls are gone");
     process.exitCode = 130;
   }

@@ -1,0 +1,171 @@
+// Every example and the demo run as a reader would run them: as processes of their own, which print what they promise and end by themselves.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+
+const root = join(import.meta.dirname, "../..");
+const read = (path: string): string => readFileSync(join(root, path), "utf8");
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a file; resolves when it and every process that shares its output have ended. `onOutput` may look on and end it. */
+function run(
+  file: string,
+  args: readonly string[] = [],
+  onOutput?: (stdout: string, kill: (signal: NodeJS.Signals) => void) => void,
+): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [join(root, file), ...args], {
+      cwd: root,
+      env: { ...process.env, NODE_OPTIONS: "", FORCE_COLOR: undefined },
+    });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text;
+      onOutput?.(stdout, (signal) => child.kill(signal));
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    child.once("error", reject).once("close", (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+/** What each example must print: the lesson, not the figures that chance and the machine have a part in. */
+const lessons: Readonly<Record<string, readonly RegExp[]>> = {
+  "quickstart.ts": [/^200 GET 127\.0\.0\.1:\d+ under policy payments: 3 attempts$/m, /retry retrying \(attempt 2, .*status 503/],
+  "retry.ts": [
+    /^GET: 200 after 2 attempts$/m,
+    /^POST: 503 after 1 attempt$/m,
+    /^POST that the caller calls idempotent: 200 after 2 attempts$/m,
+  ],
+  "timeout.ts": [
+    /must be answered within 200 ms/,
+    /it was aborted/,
+    /^200 here you are$/m,
+    /^ERR_PREMESH_TIMEOUT by whole-call after 3 attempts$/m,
+  ],
+  "breaker.ts": [
+    /^500 \(breaker open, the server has seen 3\)$/m,
+    /^ERR_PREMESH_BREAKER_OPEN, try again in \d+ ms \(breaker open, the server has seen 3\)$/m,
+    /^200 \(breaker closed, the server has seen 4\)$/m,
+  ],
+  "rateLimit.ts": [
+    /^refusing.*\n {2}200\n {2}200\n {2}200\n {2}ERR_PREMESH_RATE_LIMITED, try again in \d+ ms\n {2}ERR_PREMESH_RATE_LIMITED, .*$/m,
+    /^queueing.*\n(?: {2}200\n){5} {2}all answered/m,
+  ],
+  "bulkhead.ts": [
+    /call 5: a long report\n {2}call 6: ERR_PREMESH_BULKHEAD_FULL\n {2}call 7: ERR_PREMESH_BULKHEAD_FULL/,
+    /never saw more than 2 at a time/,
+  ],
+  "fallback.ts": [
+    /^fixed: 200 \{"recommendations":\[\]\} \(premesh-fallback: fixed\)$/m,
+    /^elsewhere: 200 \/recommendations from the backup \(premesh-fallback: elsewhere\)$/m,
+  ],
+  "fault.ts": [/^bare: 1\d\d of 200 calls succeeded/m, /^retried: (?:19\d|200) of 200 calls succeeded/m],
+  "idempotency.ts": [
+    /request 2 has a key that I know: not charged again/,
+    /^201 after 2 attempts, charged 1 time$/m,
+    /a fresh one, "order-4711"/,
+  ],
+  "trace.ts": [/^premesh catalog \(attempts: 2\)\n {2}GET 503: the server got its id\n {2}GET 200, resend 1: the server got its id$/m],
+  "run.ts": [/^3 rows after 2 attempts$/m, /^ERR_PREMESH_TIMEOUT after 3 attempts/m],
+  "policy-file/main.ts": [
+    /^the same revision from file, code and JSON: true$/m,
+    /^200 under policy payments$/m,
+    /layers\[0\]\.atempts: .*did you mean "attempts"/,
+    /layers\[1\]\.after: /,
+  ],
+  "hot-update.ts": [
+    /^three failures: the breaker is open$/m,
+    /is still open$/m,
+    /^a bad set throws \(policies\[0\]\.layers\[0\]\.attempts\), and the breaker is still open$/m,
+    /it is closed$/m,
+  ],
+};
+
+describe("every example teaches its lesson and ends by itself", { concurrency: 2 }, () => {
+  for (const [file, expected] of Object.entries(lessons)) {
+    test(file, async () => {
+      const { code, stdout, stderr } = await run(`examples/${file}`);
+      assert.equal(stderr, "");
+      for (const line of expected) assert.match(stdout, line);
+      assert.equal(code, 0);
+    });
+  }
+
+  test("none is left out", () => {
+    const files = globSync(["*.ts", "*/main.ts"], { cwd: join(root, "examples") }).filter(
+      (file) => !["server.ts", "demo/main.ts"].includes(file),
+    );
+    assert.deepEqual(files.toSorted(), Object.keys(lessons).toSorted());
+  });
+});
+
+describe("the demo", () => {
+  test("shows every scene bare and under the policy, sees the breaker open and close, and ends by itself", async () => {
+    const { code, stdout, stderr } = await run("examples/demo/main.ts", ["--seconds", "10"]);
+    assert.equal(stderr, "");
+    assert.equal(code, 0);
+    for (const kind of ["errors", "resets", "tails", "overload", "outage"]) {
+      assert.match(stdout, new RegExp(`^\\d/5 ${kind}: `, "m"));
+      assert.match(stdout, new RegExp(`^ {2}${kind} +(?:\\d+\\.\\d % +){2}(?:[\\d.]+ m?s +){4}\\d\\.\\d\\d +\\d\\.\\d\\d$`, "m"));
+    }
+    assert.equal(stdout.match(/^ {2}(?:bare|premesh) +[█▏▎▍▌▋▊▉░]+ +\d+\.\d % +\d\.\d\d +\d\.\d\d +[\d.]+ m?s +[\d.]+ m?s$/gm)?.length, 10);
+    assert.match(stdout.slice(stdout.indexOf("5/5 outage")), /breaker +[\d.]+ m?s opened[^]*half-opened[^]*closed/);
+    assert.match(stdout, /what the policy made worse/);
+    for (const control of ["\r", "\u001B"]) assert.ok(!stdout.includes(control), "a terminal's control characters stay away from a pipe");
+    for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
+  });
+
+  test("ends with its servers and calls when it is interrupted", async () => {
+    const { code, stdout, stderr } = await run("examples/demo/main.ts", [], (output, kill) => {
+      if (output.includes("1/5 errors")) kill("SIGINT");
+    });
+    assert.equal(stderr, "");
+    assert.match(stdout, /^stopped/m);
+    assert.doesNotMatch(stdout, /2\/5/);
+    assert.equal(code, 130);
+  });
+
+  test("tells how it is used, and what is wrong with how it was", async () => {
+    const help = await run("examples/demo/main.ts", ["--help"]);
+    assert.match(help.stdout, /--seconds/);
+    assert.equal(help.code, 0);
+    const wrong = await run("examples/demo/main.ts", ["--seconds", "soon"]);
+    assert.match(wrong.stderr, /--seconds must be a number/);
+    assert.equal(wrong.code, 1);
+  });
+});
+
+// The README's ts snippets are type-checked and run by test/docs/snippets.test.ts, with those of docs/.
+describe("the README", () => {
+  const readme = read("README.md");
+
+  test("begins with the lines of the quickstart example", () => {
+    const [, snippet = ""] = /```ts\n([^]*?)```/.exec(readme) ?? [];
+    const lines = snippet.trim().split("\n");
+    assert.equal(lines.length, 12);
+    const example = read("examples/quickstart.ts").replace("../src/index.ts", "premesh").replace("server.url", "url").split("\n");
+    for (const line of lines) assert.ok(example.includes(line), line);
+  });
+
+  test("shows what the quickstart prints", async () => {
+    const [, shown = ""] = /```text\n(200 [^]*?)```/.exec(readme) ?? [];
+    const { stdout } = await run("examples/quickstart.ts");
+    const settled = (text: string): string => text.trim().replaceAll(/127\.0\.0\.1:\d+|waitMs [\d.]+/g, "...");
+    assert.equal(settled(stdout), settled(shown));
+  });
+
+  test("names every layer with its example and its reference", () => {
+    for (const layer of ["trace", "rateLimit", "bulkhead", "timeout", "retry", "breaker", "fallback", "fault", "idempotency"]) {
+      assert.ok(readme.includes(`| [\`${layer}\`](docs/reference/layers/${layer}.md) |`), layer);
+      assert.ok(readme.includes(`[\`${layer}.ts\`](examples/${layer}.ts) |`), layer);
+    }
+  });
+});
