@@ -4,7 +4,7 @@ import { styleText } from "node:util";
 const out = process.stdout;
 
 /** No line is wider, so that the smallest usual terminal holds it. */
-export const WIDTH = Math.min(80, out.columns || 80);
+const WIDTH = Math.min(80, out.columns || 80);
 
 let bottom = 0;
 
