@@ -46,6 +46,7 @@ export async function openUpstream(t: TestContext, script: readonly Step[]): Pro
   const server = createServer((request, response) => {
     const step = script[Math.min(begun++, script.length - 1)] ?? {};
     let body = "";
+    response.shouldKeepAlive = false; // see the end of this file
     request.setEncoding("utf8").on("data", (chunk: string) => (body += chunk));
     const over = new Promise<boolean>((resolve) => response.once("close", () => resolve(response.writableFinished)));
     request
@@ -96,3 +97,12 @@ export async function closedPort(): Promise<string> {
   await once(server, "close");
   return `http://127.0.0.1:${port}/`;
 }
+
+// Timers of fetch that are made while a test has stopped time are that test's; cleared in a later one, they take a timer of that one along
+// (node:test, MockTimers). So no socket is kept alive above, and the timer that fetch keeps for ever is made here, in real time.
+const first = createServer((_request, response) => response.end()).listen(0, "127.0.0.1");
+await once(first, "listening");
+await fetch(`http://127.0.0.1:${(first.address() as AddressInfo).port}/`, { headers: { connection: "close" } }).then((response) =>
+  response.text(),
+); // the cast: as above
+first.close();
