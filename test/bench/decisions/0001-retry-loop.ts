@@ -57,5 +57,9 @@ show(
 );
 
 let step = new ExponentialBackoff({ generator: noJitterGenerator, initialDelay: 25, maxDelay: 250 }).next();
-const schedule = Array.from({ length: 5 }, () => (step = step.next(undefined)).duration);
+const schedule = Array.from({ length: 5 }, () => {
+  const { duration } = step;
+  step = step.next(undefined);
+  return duration;
+});
 show("cockatiel's exponential schedule, 25 ms to 250 ms (kept)", schedule.join(", "), "ms");

@@ -1,0 +1,169 @@
+// Every snippet of the documentation works: ts is type-checked and run, yaml and json are read as policies, @example blocks are type-checked.
+//
+// A comment on the line above a fence marks it:
+//   <!-- with: server -->        `url` is the address of test/docs/preludes/server.ts
+//   <!-- continues -->           goes on where the ts snippet before it has ended
+//   <!-- file: policies.yaml --> is written to that file, beside the document's other snippets; a ts file is run only where another imports it
+//   <!-- prints -->              on a text fence: what the ts snippet before it prints
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { after, describe, test } from "node:test";
+import * as premesh from "../../src/index.ts";
+import { documents, type Fence, fencesOf, read, root } from "./markdown.ts";
+
+// Not below node_modules: Node strips no types there.
+const cache = join(root, ".cache");
+mkdirSync(cache, { recursive: true });
+const work = mkdtempSync(join(cache, "docs-"));
+after(() => rmSync(work, { recursive: true, force: true }));
+
+interface Program {
+  readonly name: string;
+  readonly file: string;
+  text: string;
+  prints: string | undefined;
+}
+
+const compilerOptions = { rootDir: root, noUnusedLocals: false, noUnusedParameters: false, noPropertyAccessFromIndexSignature: false };
+
+function project(folder: string): string {
+  const file = join(folder, "tsconfig.json");
+  writeFileSync(file, JSON.stringify({ extends: join(root, "test/tsconfig.json"), compilerOptions, include: ["."] }));
+  return file;
+}
+
+function ran(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+): Promise<{ readonly ok: boolean; readonly output: string; readonly stdout: string }> {
+  return new Promise((resolve) => {
+    execFile(command, args, { cwd, timeout: 60_000, env: { ...process.env, NODE_OPTIONS: "" } }, (error, stdout, stderr) => {
+      resolve({ ok: error === null, output: stdout + stderr + (error?.killed === true ? "\nit did not end" : ""), stdout });
+    });
+  });
+}
+
+/** Type-checks a folder. What is wrong in src is not the snippets' fault, and `npm run check` says it. */
+async function typeChecks(folder: string): Promise<void> {
+  const { ok, output } = await ran(join(root, "node_modules/.bin/tsc"), ["-p", project(folder)], root);
+  if (ok) return;
+  assert.match(output, /error TS/);
+  const here = output.split("\n").filter((line) => line.startsWith(relative(root, work)));
+  assert.deepEqual(here, [], output);
+}
+
+const local = (text: string, folder: string): string =>
+  text.replaceAll(
+    /(from|import) "premesh"/g,
+    (_all, word: string) => `${word} ${JSON.stringify(relative(folder, join(root, "src/index.ts")))}`,
+  );
+
+/** Ports differ from run to run. */
+const settled = (text: string): string => text.trim().replaceAll(/127\.0\.0\.1:\d+/g, "127.0.0.1:PORT");
+
+function programsOf(fences: readonly Fence[], folder: string): readonly Program[] {
+  const programs: Program[] = [];
+  for (const { document, line, language, marks, text } of fences) {
+    const written = marks.get("file");
+    if (written !== undefined) writeFileSync(join(folder, written), language === "ts" ? local(text, folder) : text);
+    const last = programs.at(-1);
+    if (marks.has("prints")) {
+      assert.ok(last, `${document}:${line} tells what a snippet prints, but there is none before it`);
+      last.prints = `${last.prints ?? ""}${text}\n`;
+    }
+    if (language !== "ts" || written !== undefined) continue;
+    if (marks.has("continues")) {
+      assert.ok(last, `${document}:${line} continues a snippet, but there is none before it`);
+      last.text += `\n${text}`;
+      continue;
+    }
+    const prelude = marks.get("with");
+    const given =
+      prelude === undefined
+        ? ""
+        : `import { url } from ${JSON.stringify(relative(folder, join(import.meta.dirname, `preludes/${prelude}.ts`)))};\n`;
+    programs.push({ name: `${document}:${line}`, file: join(folder, `line-${line}.ts`), text: `${given}${text}`, prints: undefined });
+  }
+  for (const { file, text } of programs) writeFileSync(file, `${local(text, folder)}\nexport {};\n`);
+  return programs;
+}
+
+const folders = join(work, "snippets");
+const all = documents().map((document) => {
+  const folder = join(folders, document.replaceAll("/", "-"));
+  mkdirSync(folder, { recursive: true });
+  const fences = fencesOf(document);
+  return { document, fences, programs: programsOf(fences, folder), folder };
+});
+
+test("the documentation has snippets", () => {
+  assert.ok(all.some(({ document }) => document.startsWith("docs/")));
+  assert.ok(all.flatMap(({ programs }) => programs).length > 20);
+});
+
+test("every ts snippet type-checks", async () => {
+  await typeChecks(folders);
+});
+
+describe("every ts snippet runs", { concurrency: Math.min(4, availableParallelism()) }, () => {
+  for (const { programs, folder } of all) {
+    for (const { name, file, prints } of programs) {
+      test(name, async () => {
+        const { ok, output, stdout } = await ran(process.execPath, [file], folder);
+        assert.ok(ok, output);
+        if (prints !== undefined) assert.equal(settled(stdout), settled(prints));
+      });
+    }
+  }
+});
+
+describe("every yaml and json snippet is a set of policies", () => {
+  for (const { document, fences } of all) {
+    for (const { line, language, text } of fences) {
+      if (language !== "yaml" && language !== "json") continue;
+      test(`${document}:${line}`, () => {
+        assert.ok(premesh.parsePolicies(text).length > 0);
+      });
+    }
+  }
+});
+
+/** What @example blocks take as given, beside the public names. */
+const given = `
+import type { Client, Policy } from "INDEX";
+declare global {
+  const client: Client;
+  const payments: Policy;
+  const url: string;
+  const body: string;
+  const sql: string;
+  const query: (sql: string, options: { signal: AbortSignal }) => Promise<unknown[]>;
+  const wait: (ms: number | undefined) => void;
+  const readFile: typeof import("node:fs/promises").readFile;
+NAMES
+}
+`;
+
+test("every @example of a docstring type-checks", async () => {
+  const folder = join(work, "docstrings");
+  const index = relative(folder, join(root, "src/index.ts"));
+  mkdirSync(folder);
+  let found = 0;
+  for (const source of globSync("src/**/*.ts", { cwd: root }).toSorted()) {
+    for (const [, block = ""] of read(source).matchAll(/@example\s*\n([^]*?)\*\//g)) {
+      const [, example] = /```ts\n([^]*?)```/.exec(block.replaceAll(/^ *\* ?/gm, "")) ?? [];
+      assert.ok(example, `${source}: an @example without a ts fence`);
+      const file = join(folder, `${source.replaceAll("/", "-").replace(/\.ts$/, "")}-${found++}.ts`);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, `${example}\nexport {};\n`);
+    }
+  }
+  assert.ok(found > 10);
+  const names = Object.keys(premesh).map((name) => `  const ${name}: typeof import(${JSON.stringify(index)}).${name};`);
+  writeFileSync(join(folder, "globals.d.ts"), given.replace("INDEX", index).replace("NAMES", names.join("\n")));
+  await typeChecks(folder);
+});
