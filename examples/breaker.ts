@@ -15,7 +15,7 @@ const client = createClient({
     definePolicy({
       name: "mail",
       match: [{ host: "127.0.0.1" }],
-      layers: [breaker({ trip: [{ consecutive: 3 }, { failureRate: 0.5, minCalls: 20, window: "10s" }], openFor: "200ms" })],
+      layers: [breaker({ trip: [{ consecutive: 3 }, { failureRate: 0.5, minCalls: 20, window: "10s" }], openFor: "500ms" })],
     }),
   ],
 });
@@ -36,7 +36,7 @@ async function show(): Promise<void> {
 for (let call = 1; call <= 5; call++) await show();
 console.log("the server recovers, and the breaker has been open long enough");
 healthy = true;
-await wait(250);
+await wait(600);
 await show();
 
 server.close();

@@ -11,8 +11,8 @@ const server = await serve((_request, response) => {
 const payments = definePolicy({
   name: "payments",
   match: [{ host: "127.0.0.1" }],
-  // outermost first: 2 s for the call, up to 3 attempts, one breaker per host, 300 ms for each attempt
-  layers: [timeout("2s"), retry(), breaker(), timeout("300ms")],
+  // outermost first: 5 s for the call, up to 3 attempts, one breaker per host, 1 s for each attempt
+  layers: [timeout("5s"), retry(), breaker(), timeout("1s")],
 });
 
 const client = createClient({ policies: [payments] });

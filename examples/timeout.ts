@@ -16,9 +16,9 @@ const client = createClient({
       name: "search",
       match: [{ host: "127.0.0.1" }],
       layers: [
-        timeout({ after: "500ms", name: "whole-call" }),
+        timeout({ after: "1s", name: "whole-call" }),
         retry({ backoff: { base: "1ms" } }),
-        timeout({ after: "200ms", name: "each-attempt" }),
+        timeout({ after: "400ms", name: "each-attempt" }),
       ],
     }),
   ],

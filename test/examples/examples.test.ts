@@ -45,7 +45,7 @@ const lessons: Readonly<Record<string, readonly RegExp[]>> = {
     /^POST that the caller calls idempotent: 200 after 2 attempts$/m,
   ],
   "timeout.ts": [
-    /must be answered within 200 ms/,
+    /must be answered within 400 ms/,
     /it was aborted/,
     /^200 here you are$/m,
     /^ERR_PREMESH_TIMEOUT by whole-call after 3 attempts$/m,
