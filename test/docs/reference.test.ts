@@ -6,6 +6,8 @@ import { describe, test } from "node:test";
 import * as z from "zod";
 import { conditionsOfCode, conditionsOfHttpStatus, errorOutcome, REFUSAL, thrownOutcome, TIMEOUT } from "../../src/call/classify.ts";
 import { codeOf } from "../../src/call/codes.ts";
+import { check } from "../../src/cli/check.ts";
+import { revisionCommand } from "../../src/cli/revision.ts";
 import { createClient } from "../../src/index.ts";
 import { CONDITIONS, GRPC_STATUSES } from "../../src/policy/conditions.ts";
 import { kinds } from "../../src/policy/kinds.ts";
@@ -142,6 +144,11 @@ test("every method of a client and every option stands in the reference", () => 
     assert.ok(options.length > 0);
     for (const option of options) assert.ok(firstCodes(text).includes(option), `client.md lacks the option ${option} of ${name}`);
   }
+});
+
+test("every command of the command line stands in the reference", () => {
+  const commands = firstCodes(read("docs/reference/cli.md"));
+  for (const { usage } of [check, revisionCommand]) assert.ok(commands.includes(`premesh ${usage}`), usage);
 });
 
 describe("links resolve", () => {
