@@ -167,8 +167,8 @@ export function createClient(options: ClientOptions): Client {
       for (const [target, saved] of Object.entries(snapshot[compiled.policy.name] ?? {})) {
         compiled.stackFor(target);
         for (const { index, state } of compiled.statesOf(target)) {
-          const one = saved[String(index)];
-          if (one !== undefined) state.restore?.(one);
+          const one: unknown = (saved as typeof saved | null)?.[String(index)]; // the cast: it comes from a file
+          if (typeof one === "object" && one !== null) state.restore?.(one as LayerStatus["state"]); // whatever else stands in the file is no state
         }
       }
     }
@@ -241,7 +241,7 @@ export function createClient(options: ClientOptions): Client {
       send: sendFetch,
     };
     return through<Response>(compiled, call, (outcome) => {
-      payload.settle();
+      payload.settle(outcome.response === undefined);
       return fetchResult(outcome, record);
     });
   }

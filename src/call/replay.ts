@@ -11,8 +11,8 @@ export interface Replay {
   open(): ReadableStream<Uint8Array>;
   /** Reads ahead up to the bound; beyond it, lets go of the source. */
   readAhead(): void;
-  /** No further attempt will come. */
-  settle(): void;
+  /** No further attempt will come. `unanswered`: the last one gave no response either, so nobody reads on. */
+  settle(unanswered: boolean): void;
 }
 
 interface Source {
@@ -66,7 +66,7 @@ export function newReplay(source: Source, bound: number): Replay {
     get failed() {
       return failure !== undefined;
     },
-    whole: () => (done && !overflow && failure === undefined && base === 0 ? joined(chunks) : undefined),
+    whole: () => (done && !overflow && failure === undefined && base === 0 && chunks.every(isBytes) ? joined(chunks) : undefined),
     open: () => {
       const stream = ++streams;
       let position = 0;
@@ -103,19 +103,22 @@ export function newReplay(source: Source, bound: number): Replay {
         if (overflow || settled) letGo();
       })();
     },
-    settle: () => {
+    settle: (unanswered) => {
       settled = true;
-      if (abandoned) letGo();
+      if (unanswered) streams++; // undici reads on when its request has failed
+      if (abandoned || unanswered) letGo();
     },
   };
 }
 
 function sizeOf(chunk: unknown): number {
-  return chunk instanceof Uint8Array ? chunk.byteLength : 0;
+  if (typeof chunk === "string") return Buffer.byteLength(chunk); // undici takes strings too
+  return ArrayBuffer.isView(chunk) ? chunk.byteLength : 0;
 }
 
-function joined(chunks: readonly unknown[]): Uint8Array {
-  const parts = chunks.filter((chunk) => chunk instanceof Uint8Array);
+const isBytes = (chunk: unknown): chunk is Uint8Array => chunk instanceof Uint8Array;
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
   let at = 0;
   for (const part of parts) {

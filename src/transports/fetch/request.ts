@@ -1,4 +1,5 @@
 // Reads what `fetch` was called with: where to, how, and whether its body can be sent again. Changes nothing of it.
+import { isErrored } from "node:stream";
 import type { Metadata, Payload } from "../../call/call.ts";
 import { newReplay, type Replay } from "../../call/replay.ts";
 import type { Dispatcher } from "./tap.ts";
@@ -23,7 +24,7 @@ export interface FetchInit extends RequestInit {
 
 /** The URL of a call, or `undefined` when it is none that fetch sends over HTTP; fetch then says what is wrong with it. */
 export function urlOf(input: FetchInput): URL | undefined {
-  const text = typeof input === "string" ? input : input instanceof URL ? input.href : (input as Partial<Request>).url; // the cast: anything may come
+  const text = typeof input === "string" ? input : input instanceof URL ? input.href : (input as Partial<Request> | undefined)?.url; // the cast: anything may come
   const url = typeof text === "string" && URL.canParse(text) ? new URL(text) : undefined;
   return url?.protocol === "http:" || url?.protocol === "https:" ? url : undefined;
 }
@@ -52,17 +53,46 @@ export interface FetchPayload extends Payload {
   /** The caller's own signal, which fetch hears without us. */
   readonly signal: AbortSignal | undefined;
   readonly dispatcher: Dispatcher | undefined;
-  /** What the next attempt sends as its body; `undefined`: what input and init say. */
-  body(): ReadableStream<Uint8Array> | Uint8Array | undefined;
+  /** What the next attempt sends as its body; `undefined`: what input and init say. `elsewhere`: not to where the input says. */
+  body(elsewhere: boolean): ReadableStream<Uint8Array> | Uint8Array | undefined;
   /** The body's own stream failed; the peer is not to blame. */
   readonly bodyFailed: boolean;
-  /** No further attempt will come. */
-  settle(): void;
+  /** No further attempt will come. `unanswered`: the last one gave no response. */
+  settle(unanswered: boolean): void;
 }
 
 /** Body kinds that fetch can read again and again. */
 const once = (body: unknown): body is ReadableStream | AsyncIterable<Uint8Array> =>
   typeof body === "object" && body !== null && (body instanceof ReadableStream || Symbol.asyncIterator in body) && !(body instanceof Blob);
+
+/** Fields of `init` that fetch reads, from wherever they are inherited. */
+const FIELDS = [
+  "body",
+  "cache",
+  "credentials",
+  "dispatcher",
+  "duplex",
+  "headers",
+  "integrity",
+  "keepalive",
+  "method",
+  "mode",
+  "priority",
+  "redirect",
+  "referrer",
+  "referrerPolicy",
+  "signal",
+  "window",
+] as const;
+
+/** `init` as an object that can be copied: a Request or another object with getters may stand in its place. */
+function copyable(init: FetchInit | undefined): FetchInit | undefined {
+  if (typeof init !== "object" || init === null) return init;
+  const prototype: unknown = Object.getPrototypeOf(init);
+  if (prototype === Object.prototype || prototype === null) return init;
+  const fields = FIELDS.map((name) => [name, (init as Record<string, unknown>)[name]] as const); // the cast: any object can be asked for any field
+  return { ...init, ...Object.fromEntries(fields.filter(([, value]) => value !== undefined)) };
+}
 
 export function payloadOf(input: FetchInput, init: FetchInit | undefined, url: URL, signal: AbortSignal | undefined): FetchPayload {
   let bound = 0;
@@ -72,11 +102,12 @@ export function payloadOf(input: FetchInput, init: FetchInit | undefined, url: U
   // without `duplex` fetch refuses the stream, with its own words
   const streamed =
     once(given) && (init as { duplex?: string } | undefined)?.duplex === "half" && !(given instanceof ReadableStream && given.locked);
-  const request = given === undefined && input instanceof Request && input.body !== null && !input.bodyUsed ? input : undefined;
+  const request =
+    (given ?? undefined) === undefined && input instanceof Request && input.body !== null && !input.bodyUsed ? input : undefined;
 
   return {
     input,
-    init,
+    init: copyable(init),
     url,
     signal,
     dispatcher: dispatcherOf(input, init),
@@ -85,28 +116,32 @@ export function payloadOf(input: FetchInput, init: FetchInit | undefined, url: U
       return (!once(given) && request === undefined) || attempts === 0;
     },
     get bodyFailed() {
-      return replay?.failed ?? false;
+      if (replay?.failed === true) return true;
+      const stream = given ?? request?.body;
+      return stream instanceof ReadableStream && isErrored(stream as unknown as NodeJS.ReadableStream); // the cast: its type forgets web streams
     },
     keep: (bytes) => {
       bound = Math.max(bound, bytes);
     },
-    body: () => {
+    body: (elsewhere) => {
       attempts++;
-      if (streamed && (bound > 0 || replay !== undefined)) {
+      // a stream that is sent once is left alone; an iterable is not, since nothing else tells that it has failed
+      if (streamed && (bound > 0 || replay !== undefined || !(given instanceof ReadableStream))) {
         replay ??= newReplay(sourceOf(given), bound);
         return replay.open();
       }
-      if (request === undefined || bound === 0) return undefined;
-      if (replay === undefined) {
+      if (request === undefined || (bound === 0 && !elsewhere)) return undefined;
+      if (replay === undefined && !elsewhere) {
         // The first attempt sends the Request itself, since only fetch knows the length of its body; a clone is kept for the others.
         const { body } = request.clone();
         if (body !== null) replay = newReplay(sourceOf(body), bound);
         replay?.readAhead();
         return undefined;
       }
+      replay ??= newReplay(sourceOf(request.body ?? new ReadableStream()), bound);
       return replay.whole() ?? replay.open();
     },
-    settle: () => replay?.settle(),
+    settle: (unanswered) => replay?.settle(unanswered),
   };
 }
 

@@ -49,7 +49,7 @@ function attempt(call: Call, payload: FetchPayload, fetch: FetchFunction, foreig
     return outcome;
   };
   const outcome = begun(() => {
-    const init = foreign ? foreignInit(payload, tap, fields, call.signal) : nativeInit(payload, tap);
+    const init = foreign ? foreignInit(call, payload, tap, fields) : nativeInit(call, payload, tap);
     return fetch(destination(call, payload), init);
   }).then(
     (response) => {
@@ -107,16 +107,16 @@ function failureOf(error: unknown, call: Call, payload: FetchPayload, tap: Tap, 
 
 // The casts below: `dispatcher` and `duplex` are undici's extensions of RequestInit, and the tap is a dispatcher by shape.
 
-function nativeInit(payload: FetchPayload, tap: Tap): RequestInit {
-  const body = payload.body();
+function nativeInit(call: Call, payload: FetchPayload, tap: Tap): RequestInit {
+  const body = payload.body(call.origin !== undefined);
   if (body === undefined) return { ...payload.init, dispatcher: tap } as unknown as RequestInit;
   return { ...payload.init, body, duplex: "half", dispatcher: tap } as unknown as RequestInit;
 }
 
 /** A foreign fetch may not know dispatchers, so signal and fields go the way that every fetch knows; the fields below then find theirs set. */
-function foreignInit(payload: FetchPayload, tap: Tap, fields: readonly Field[], signal: AbortSignal | undefined): RequestInit {
-  const init = nativeInit(payload, tap);
-  if (signal !== undefined) init.signal = signal;
+function foreignInit(call: Call, payload: FetchPayload, tap: Tap, fields: readonly Field[]): RequestInit {
+  const init = nativeInit(call, payload, tap);
+  if (call.signal !== undefined) init.signal = call.signal;
   if (fields.length === 0) return init;
   const headers = new Headers(init.headers ?? (payload.input instanceof Request ? payload.input.headers : undefined));
   for (const [name, value] of fields) if (!headers.has(name)) headers.set(name, value);
