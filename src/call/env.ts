@@ -29,7 +29,7 @@ export function monotonicNow(): number {
     last = raw + offset;
   }
   if (raw + offset < last) offset = last - raw; // a fake clock that was set back
-  return (last = raw + offset);
+  return (last = Math.max(last, raw + offset)); // max: the sum is rounded, and may lie a hair below
 }
 
 /** A small seeded generator (mulberry32), good for jitter and dice, not for secrets. */
