@@ -13,7 +13,7 @@ export type Step =
       /** Answers only when this has settled. */
       readonly until?: Promise<unknown>;
       /** Sends the head and `body`, and then neither ends nor goes on (`hang`), or breaks the connection (`reset`). */
-      readonly then?: "hang" | "reset";
+      readonly after?: "hang" | "reset";
     }
   | "hang"
   | "reset";
@@ -33,7 +33,7 @@ export interface Upstream {
   readonly requests: readonly Seen[];
   /** The n-th request (from 1 on), once it has come whole. */
   arrived(n: number): Promise<Seen>;
-  /** Ends the body of a response that a `then: "hang"` has left open: the oldest first. */
+  /** Ends the body of a response that a `after: "hang"` has left open: the oldest first. */
   finish(): void;
 }
 
@@ -56,16 +56,22 @@ export async function openUpstream(t: TestContext, script: readonly Step[]): Pro
         requests.push(seen);
         for (const { n, resolve } of waiting) if (n === requests.length) resolve(seen);
         if (step === "hang") return;
-        if (step === "reset") return void request.socket.destroy();
+        if (step === "reset") {
+          request.socket.destroy();
+          return;
+        }
         void Promise.resolve(step.until).then(() => {
           response.writeHead(step.status ?? 200, step.headers);
-          if (step.then === undefined) return void response.end(step.body ?? "ok");
+          if (step.after === undefined) {
+            response.end(step.body ?? "ok");
+            return;
+          }
           response.flushHeaders();
           const next = (): void => {
-            if (step.then === "reset") request.socket.destroy();
+            if (step.after === "reset") request.socket.destroy();
             else open.push(() => response.end());
           };
-          return void response.write(step.body ?? "part", next);
+          response.write(step.body ?? "part", next);
         });
       });
   });

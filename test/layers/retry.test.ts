@@ -48,7 +48,7 @@ overTransports("an abort during the backoff ends the call at once, and nothing m
   const caller = new AbortController();
   const call = watch(trial.call({ signal: caller.signal }));
   await trial.arrived(1);
-  while (!retrying(trial.client.status())) await turns(1);
+  while (!isRetrying(trial.client.status())) await turns(1);
   caller.abort(new Error("enough"));
   while (!call.settled) await turns(1);
   assert.equal(call.value?.error, caller.signal.reason);
@@ -56,7 +56,7 @@ overTransports("an abort during the backoff ends the call at once, and nothing m
   assert.equal(trial.attempts(), 1);
 });
 
-const retrying = (status: unknown): boolean => JSON.stringify(status).includes('"retries":1');
+const isRetrying = (status: unknown): boolean => JSON.stringify(status).includes('"retries":1');
 
 test("attempts counts every send, the first included", async (t) => {
   const time = stoppedTime(t);
@@ -292,7 +292,7 @@ test("waits as long as the peer asks, in seconds or by date, and not less", asyn
     const upstream = await openUpstream(t, [{ status: 503, headers: { "retry-after": value } }, {}]);
     const client = createClient({ policies: [definePolicy({ name: "p", match: [{ host: "*" }], layers: [retry({ backoff: atOnce })] })] });
     const call = watch(client.fetch(upstream.url));
-    while (!retrying(client.status())) await turns(1);
+    while (!isRetrying(client.status())) await turns(1);
     await time.pass(2_999);
     assert.equal(upstream.requests.length, 1);
     await time.pass(1);
@@ -377,7 +377,7 @@ test("every response but the last is let go of", async (t) => {
 });
 
 test("a success is returned as it is, also when its body breaks later: nothing is sent after the head", async (t) => {
-  const upstream = await openUpstream(t, [{ then: "reset" }, {}]);
+  const upstream = await openUpstream(t, [{ after: "reset" }, {}]);
   const client = createClient({ policies: [definePolicy({ name: "p", match: [{ host: "*" }], layers: [retry({ backoff: atOnce })] })] });
   const response = await client.fetch(upstream.url);
   await assert.rejects(response.text());
