@@ -200,6 +200,7 @@ test("work that throws at once, gives no promise, or gives something odd, gives 
     () => 5,
     () => Promise.reject(boom),
     () =>
+      // oxlint-disable-next-line unicorn/no-thenable -- the odd thing is the point
       Object.defineProperty({}, "then", {
         get: () => {
           throw boom;
