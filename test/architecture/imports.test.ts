@@ -44,8 +44,8 @@ const ours = imports.filter(({ to }) => sources.has(to));
 const theirs = imports.filter(({ to }) => !sources.has(to) && !to.startsWith("node:"));
 const show = ({ from, to, type }: Import): string => `${from} -> ${to}${type ? " (types)" : ""}`;
 
-/** The parts of policy/ that know no layer: what definitions and everything above may build on. */
-const PRIMITIVES = ["conditions", "duration", "error", "freeze", "schema"].map((name) => `policy/${name}.ts`);
+/** Whether a file of policy/ knows no layer, by whatever it imports: what definitions and everything above may build on. */
+const isPrimitive = (file: string): boolean => file.startsWith("policy/") && ours.every(({ from, to }) => from !== file || isPrimitive(to));
 
 /** Which part of the source a file is. The first pattern that fits counts. */
 const parts: readonly (readonly [part: string, pattern: RegExp])[] = [
@@ -54,7 +54,6 @@ const parts: readonly (readonly [part: string, pattern: RegExp])[] = [
   ["compile", /^compile\.ts$/],
   ["definition", /^layers\/[^/]+\/definition\.ts$/],
   ["runtime", /^layers\/[^/]+\/[^/]+\.ts$/],
-  ["primitive", new RegExp(`^(?:${PRIMITIVES.join("|").replaceAll(".", "\\.")})$`)],
   ["policy", /^policy\//],
   ["call", /^call\//],
   ["telemetry", /^telemetry\//],
@@ -89,9 +88,15 @@ const packages: Readonly<Record<string, { readonly loads: readonly RegExp[]; rea
   yaml: { loads: [/^policy\/parse\.ts$/], types: [/^policy\/parse\.ts$/] },
 };
 
-const partOf = (file: string): string => parts.find(([, pattern]) => pattern.test(file))?.[0] ?? "";
+const partOf = (file: string): string => (isPrimitive(file) ? "primitive" : (parts.find(([, pattern]) => pattern.test(file))?.[0] ?? ""));
 
 suite("who imports whom", () => {
+  test("what definitions build on knows no layer", () => {
+    for (const name of ["conditions", "duration", "error", "freeze", "schema"])
+      assert.equal(partOf(`policy/${name}.ts`), "primitive", name);
+    assert.equal(partOf("policy/policy.ts"), "policy");
+  });
+
   test("every source file is a part of the design", () => {
     assert.ok(sources.size > 50, `${sources.size} files`);
     assert.deepEqual(
