@@ -81,7 +81,7 @@ export interface Client {
    * const response = await client.fetch("https://payments.internal/charges", { method: "POST", body, premesh: { idempotent: true } });
    * ```
    */
-  fetch(input: FetchInput, init?: FetchInit): Promise<Response>;
+  readonly fetch: (input: FetchInput, init?: FetchInit) => Promise<Response>; // a property, so that it can be handed on by itself
   /**
    * Any work, under the policy of that name. What the work throws is a failure, and thrown on when nothing is left to try.
    *
@@ -241,7 +241,7 @@ export function createClient(options: ClientOptions): Client {
       send: sendFetch,
     };
     return through<Response>(compiled, call, (outcome) => {
-      payload.settle(outcome.response === undefined);
+      payload.settle(outcome.response === undefined, outcome.ok ? undefined : outcome.cause);
       return fetchResult(outcome, record);
     });
   }
@@ -251,7 +251,7 @@ export function createClient(options: ClientOptions): Client {
   const client: Client = {
     fetch: (input, init) => {
       if (beneath.isReturning(init)) return beneath.original(input, init);
-      const url = urlOf(input);
+      const url = init === undefined || typeof init === "object" ? urlOf(input) : undefined; // fetch will say what is wrong with another init
       const name = init?.premesh?.policy;
       if (url === undefined) return beneath.now()(input, init);
       const method = methodOf(input, init);

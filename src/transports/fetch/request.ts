@@ -22,11 +22,26 @@ export interface FetchInit extends RequestInit {
   readonly premesh?: PremeshInit;
 }
 
+/** The Request among the inputs, whichever library's class it is: more than one undici may be loaded, and a foreign fetch has its own. */
+export function requestIn(input: FetchInput): Request | undefined {
+  if (typeof input !== "object" || input === null || input instanceof URL) return undefined;
+  return input instanceof Request || ("url" in input && "method" in input && "headers" in input && "clone" in input) ? input : undefined;
+}
+
 /** The URL of a call, or `undefined` when it is none that fetch sends over HTTP; fetch then says what is wrong with it. */
 export function urlOf(input: FetchInput): URL | undefined {
-  const text = typeof input === "string" ? input : input instanceof URL ? input.href : (input as Partial<Request> | undefined)?.url; // the cast: anything may come
+  const text = typeof input === "string" ? input : input instanceof URL ? input.href : (requestIn(input)?.url ?? written(input));
   const url = typeof text === "string" && URL.canParse(text) ? new URL(text) : undefined;
   return url?.protocol === "http:" || url?.protocol === "https:" ? url : undefined;
+}
+
+/** Any other object is what it says it is, such as the URL of another realm. */
+function written(input: { toString(): string } | null): string | undefined {
+  try {
+    return input?.toString();
+  } catch {
+    return undefined;
+  }
 }
 
 /** The port is part of the key even where the URL leaves it out. */
@@ -36,14 +51,14 @@ export function hostKey(url: URL): string {
 
 /** The method as fetch normalises it; `patch` too, which fetch leaves as it is, so that policies find it. */
 export function methodOf(input: FetchInput, init: RequestInit | undefined): string {
-  const method: unknown = init?.method ?? (input instanceof Request ? input.method : undefined);
+  const method: unknown = init?.method ?? requestIn(input)?.method;
   return typeof method === "string" ? method.toUpperCase() : "GET";
 }
 
 /** The signal that the caller has given. */
 export function signalOf(input: FetchInput, init: RequestInit | undefined): AbortSignal | undefined {
-  if (init?.signal !== undefined) return init.signal ?? undefined;
-  return input instanceof Request ? input.signal : undefined;
+  const signal = init?.signal === undefined ? requestIn(input)?.signal : (init.signal ?? undefined);
+  return typeof signal?.addEventListener === "function" ? signal : undefined; // fetch will say that it is none
 }
 
 export interface FetchPayload extends Payload {
@@ -57,8 +72,8 @@ export interface FetchPayload extends Payload {
   body(elsewhere: boolean): ReadableStream<Uint8Array> | Uint8Array | undefined;
   /** The body's own stream failed; the peer is not to blame. */
   readonly bodyFailed: boolean;
-  /** No further attempt will come. `unanswered`: the last one gave no response. */
-  settle(unanswered: boolean): void;
+  /** No further attempt will come. `unanswered`: the last one gave no response, and `why`: a body that was never sent is cancelled with that. */
+  settle(unanswered: boolean, why?: unknown): void;
 }
 
 /** Body kinds that fetch can read again and again. */
@@ -94,6 +109,11 @@ function copyable(init: FetchInit | undefined): FetchInit | undefined {
   return { ...init, ...Object.fromEntries(fields.filter(([, value]) => value !== undefined)) };
 }
 
+/** What a Request would lose by any init beside it, though there was none: with one, fetch forgets the referrer. */
+function referring({ referrer, referrerPolicy }: Request): FetchInit | undefined {
+  return referrer === "about:client" && referrerPolicy === "" ? undefined : { referrer, referrerPolicy };
+}
+
 export function payloadOf(input: FetchInput, init: FetchInit | undefined, url: URL, signal: AbortSignal | undefined): FetchPayload {
   let bound = 0;
   let replay: Replay | undefined;
@@ -102,12 +122,16 @@ export function payloadOf(input: FetchInput, init: FetchInit | undefined, url: U
   // without `duplex` fetch refuses the stream, with its own words
   const streamed =
     once(given) && (init as { duplex?: string } | undefined)?.duplex === "half" && !(given instanceof ReadableStream && given.locked);
-  const request =
-    (given ?? undefined) === undefined && input instanceof Request && input.body !== null && !input.bodyUsed ? input : undefined;
+  const asked = requestIn(input);
+  const whole = asked !== undefined && asked.body !== null && !asked.bodyUsed && !asked.body.locked;
+  const request = (given ?? undefined) === undefined && whole ? asked : undefined;
 
   return {
     input,
-    init: copyable(init),
+    init:
+      asked === undefined || (init !== undefined && init !== null && Object.keys(init).some((key) => key !== "premesh"))
+        ? copyable(init)
+        : referring(asked),
     url,
     signal,
     dispatcher: dispatcherOf(input, init),
@@ -141,7 +165,11 @@ export function payloadOf(input: FetchInput, init: FetchInit | undefined, url: U
       replay ??= newReplay(sourceOf(request.body ?? new ReadableStream()), bound);
       return replay.whole() ?? replay.open();
     },
-    settle: (unanswered) => replay?.settle(unanswered),
+    settle: (unanswered, why) => {
+      replay?.settle(unanswered);
+      const unsent = attempts === 0 && unanswered ? (given ?? request?.body) : undefined;
+      if (unsent instanceof ReadableStream && !unsent.locked) void unsent.cancel(why).catch(() => undefined);
+    },
   };
 }
 
@@ -160,9 +188,10 @@ function sourceOf(body: ReadableStream | AsyncIterable<unknown>): { next(): Prom
 /** The dispatcher that the caller has chosen, in init or when making the Request. */
 function dispatcherOf(input: FetchInput, init: FetchInit | undefined): Dispatcher | undefined {
   const chosen = (init as { dispatcher?: Dispatcher } | undefined)?.dispatcher; // the cast: undici's own extension of RequestInit
-  if (chosen !== undefined || !(input instanceof Request)) return chosen;
-  const kept = Object.getOwnPropertySymbols(input).find(({ description }) => description === "dispatcher");
-  return kept === undefined ? undefined : (input as unknown as Record<symbol, Dispatcher>)[kept]; // the cast: undici keeps it under its own symbol
+  const request = requestIn(input);
+  if (chosen !== undefined || request === undefined) return chosen;
+  const kept = Object.getOwnPropertySymbols(request).find(({ description }) => description === "dispatcher");
+  return kept === undefined ? undefined : (request as unknown as Record<symbol, Dispatcher>)[kept]; // the cast: undici keeps it under its own symbol
 }
 
 /** Headers of a call, parsed only when a layer asks. */
@@ -178,7 +207,7 @@ export function metadataOf(input: FetchInput, init: RequestInit | undefined): Me
 
 function headersOf(input: FetchInput, init: RequestInit | undefined): Headers {
   try {
-    return new Headers(init?.headers ?? (input instanceof Request ? input.headers : undefined));
+    return new Headers(init?.headers ?? requestIn(input)?.headers);
   } catch {
     return new Headers(); // fetch will say what is wrong with them
   }

@@ -8,7 +8,7 @@ import { parseRetryAfter } from "../../call/retry-after.ts";
 import { runtimeFetch } from "./beneath.ts";
 import { watched } from "./foreign.ts";
 import { drop } from "./drop.ts";
-import type { FetchFunction, FetchInput, FetchPayload } from "./request.ts";
+import { type FetchFunction, type FetchInput, type FetchPayload, requestIn } from "./request.ts";
 import { Tap } from "./tap.ts";
 
 type Field = readonly [name: string, value: string];
@@ -116,20 +116,48 @@ function nativeInit(call: Call, payload: FetchPayload, tap: Tap): RequestInit {
 /** A foreign fetch may not know dispatchers, so signal and fields go the way that every fetch knows; the fields below then find theirs set. */
 function foreignInit(call: Call, payload: FetchPayload, tap: Tap, fields: readonly Field[]): RequestInit {
   const init = nativeInit(call, payload, tap);
-  if (call.signal !== undefined) init.signal = call.signal;
-  if (fields.length === 0) return init;
-  const headers = new Headers(init.headers ?? (payload.input instanceof Request ? payload.input.headers : undefined));
-  for (const [name, value] of fields) if (!headers.has(name)) headers.set(name, value);
-  return { ...init, headers };
+  // a signal that is none stays, so that fetch says so
+  if (call.signal !== undefined && (init.signal ?? payload.signal) === payload.signal) init.signal = call.signal;
+  if (fields.length === 0 || init.headers === null) return init;
+  const given = init.headers ?? requestIn(payload.input)?.headers;
+  return { ...init, headers: given === undefined ? Object.fromEntries(fields) : joined(given, fields) };
+}
+
+/** The caller's headers and ours, in the kind that they came in: undici keeps the order and case of names, which the runtime's Headers would lose. */
+function joined(given: NonNullable<RequestInit["headers"]>, fields: readonly Field[]): NonNullable<RequestInit["headers"]> {
+  try {
+    const known = new Headers(given);
+    const ours = fields.filter(([name]) => !known.has(name)).map(([name, value]): [string, string] => [name, value]);
+    if (Array.isArray(given)) return [...given, ...ours];
+    if (!(Symbol.iterator in given)) return { ...given, ...Object.fromEntries(ours) };
+    if (Object.prototype.toString.call(given) !== "[object Headers]") return [...given, ...ours];
+    const copy = new (given.constructor as typeof Headers)(given); // the cast: every Headers can be copied by its class
+    for (const [name, value] of ours) copy.set(name, value);
+    return copy;
+  } catch {
+    return given; // fetch will say what is wrong with them
+  }
 }
 
 /** Where to: what the caller said, or the same path at another origin. */
 function destination(call: Call, { input, url }: FetchPayload): FetchInput {
   if (call.origin === undefined) return input;
   const there = new URL(url.pathname + url.search, call.origin);
-  if (!(input instanceof Request)) return there;
-  const { method, headers, redirect, signal, credentials, cache, referrer, referrerPolicy, integrity, keepalive } = input;
-  return new Request(there, { method, headers, redirect, signal, credentials, cache, referrer, referrerPolicy, integrity, keepalive });
+  const request = requestIn(input);
+  if (request === undefined) return there;
+  const { method, headers, redirect, signal, credentials, cache, referrer, referrerPolicy, integrity, keepalive } = request;
+  return new (request.constructor as typeof Request)(there, {
+    method,
+    headers,
+    redirect,
+    signal,
+    credentials,
+    cache,
+    referrer,
+    referrerPolicy,
+    integrity,
+    keepalive,
+  }); // the cast: a Request is made by its class
 }
 
 const none: readonly Field[] = [];
