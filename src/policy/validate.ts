@@ -5,6 +5,7 @@ import { durationMs } from "./duration.ts";
 import { PolicyError, type PolicyIssue } from "./error.ts";
 import { frozen } from "./freeze.ts";
 import { kinds, PLANNED_KINDS } from "./kinds.ts";
+import { misshapen } from "./plain.ts";
 import type { Policy } from "./policy.ts";
 import { policyFileSchema, policySchema } from "./policy-schema.ts";
 import { canonicalLayerJson } from "./revision.ts";
@@ -43,8 +44,17 @@ export function checkedPolicies(inputs: readonly unknown[], path: (index: number
 function checkedPolicy(input: unknown, path: string, issues: PolicyIssue[]): Policy | undefined {
   if (typeof input === "object" && input !== null && known.has(input as Policy)) return input as Policy; // the casts: only policies are in the set
   const { policy: schema } = loaded();
+  const { issues: shape, fatal } = misshapen(input);
+  const found = shape.map((issue) => ({ ...issue, path: join(path, issue.path) }));
+  if (fatal) {
+    issues.push(...found);
+    return undefined;
+  }
   const result = schema.safeParse(input);
-  const found = result.success ? [] : result.error.issues.flatMap((issue) => explained(issue, input, path));
+  const named = new Set(shape.map((issue) => join(path, issue.path)));
+  if (!result.success) {
+    found.push(...result.error.issues.flatMap((issue) => explained(issue, input, path)).filter((issue) => !named.has(issue.path)));
+  }
   found.push(...contradictions(input, path));
   if (found.length > 0 || !result.success) {
     issues.push(...found);
@@ -137,17 +147,22 @@ function clashes(policies: readonly Policy[], path: (index: number) => string): 
   return issues;
 }
 
+/** Whoever has more unknown fields in one object has not misspelt them. */
+const MOST_HINTS = 10;
+
 function explained(issue: core.$ZodIssue, input: unknown, base: string): PolicyIssue[] {
   const path = join(base, pathText(issue.path));
   const value = at(input, issue.path);
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => ({ path: join(path, key), message: "is not a known field", ...hinted(nearest(key, loaded().words)) }));
+    return issue.keys.map((key, index) => ({
+      path: join(path, shortened(key)),
+      message: "is not a known field",
+      ...(index < MOST_HINTS ? hinted(nearest(key, loaded().words)) : {}),
+    }));
   }
   if (issue.code === "invalid_union" && "discriminator" in issue && issue.discriminator === "kind") return [unknownKind(path, value)];
   if (issue.code === "invalid_union" && value !== undefined) {
-    const variants = issue.errors.filter((errors) =>
-      errors.some((error) => error.path.length > 0 || error.code === "unrecognized_keys" || error.code === "invalid_union"),
-    );
+    const variants = issue.errors.filter((errors) => errors.some(isWithin));
     const best = variants.toSorted((a, b) => misfit(a) - misfit(b))[0];
     if (best !== undefined) return best.flatMap((inner) => explained({ ...inner, path: [...issue.path, ...inner.path] }, input, base));
   }
@@ -165,6 +180,12 @@ function explained(issue: core.$ZodIssue, input: unknown, base: string): PolicyI
     },
   ];
 }
+
+/** The value is of the type that a variant of a union asks for; what is wrong is something in it. */
+const isWithin = (issue: core.$ZodIssue): boolean =>
+  issue.path.length > 0 ||
+  issue.code === "unrecognized_keys" ||
+  (issue.code === "invalid_union" && issue.errors.some((errors) => errors.some(isWithin)));
 
 /** How badly a variant of a union fits: a field that it does not know weighs more than one that is wrong. */
 const misfit = (issues: readonly core.$ZodIssue[]): number =>
@@ -194,9 +215,18 @@ function unknownKind(path: string, kind: unknown): PolicyIssue {
 const hinted = (word: string | undefined): { hint?: string } => (word === undefined ? {} : { hint: `did you mean "${word}"?` });
 
 function show(value: unknown): string {
-  const text = typeof value === "function" ? "a function" : (JSON.stringify(value) ?? String(value));
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  const text =
+    typeof value === "function"
+      ? "a function"
+      : typeof value === "string"
+        ? JSON.stringify(value)
+        : typeof value === "object" && value !== null
+          ? "an object"
+          : String(value);
+  return shortened(text);
 }
+
+const shortened = (text: string): string => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
 
 const shown = (value: unknown): string => (typeof value === "object" && value !== null ? "" : `; got ${show(value)}`);
 
@@ -223,7 +253,11 @@ function fieldNames(schema: unknown, names = new Set<string>()): string[] {
   return [...names];
 }
 
+/** No field of ours is near that long. */
+const LONGEST_WORD = 64;
+
 function nearest(word: string, words: readonly string[]): string | undefined {
+  if (word.length > LONGEST_WORD) return undefined; // the distance takes time in proportion to the length
   let best: string | undefined;
   let least = 1 + Math.floor(word.length / 3);
   for (const candidate of words) {

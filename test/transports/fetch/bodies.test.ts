@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, test, type TestContext } from "node:test";
 import { breaker, type Client, createClient, definePolicy, retry } from "../../../src/index.ts";
-import { described, unhandled, until } from "./upstream.ts";
+import { described, failureOf, unhandled, until } from "./upstream.ts";
 
 afterEach(() => assert.deepEqual(unhandled.splice(0), [], "nothing was left unhandled"));
 
@@ -92,7 +92,7 @@ const blamed = (client: Client): unknown => {
 const whatOf = (client: Client, result: unknown): string[] => client.explain(result)?.decisions.map(({ what }) => what) ?? [];
 
 const bytes = new Uint8Array(randomBytes(200_000));
-const text = bytes.toHex?.() ?? Buffer.from(bytes).toString("hex");
+const text = Buffer.from(bytes).toString("hex");
 
 function pieces(size = 10_000): Uint8Array[] {
   return Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) => bytes.slice(index * size, (index + 1) * size));
@@ -128,7 +128,7 @@ function form(): FormData {
 
 type Arguments = readonly [input: string | Request | URL, init?: RequestInit];
 
-/** Makes the arguments of one fetch, fresh for each call. The casts: `duplex` and async iterables are not in the type of RequestInit. */
+/** Makes the arguments of one fetch, fresh for each call. The cast: async iterables are not in the type of RequestInit. */
 const kinds: Readonly<Record<string, (url: string) => Arguments>> = {
   "a string": (url) => [url, { method: "PUT", body: text }],
   "an empty string": (url) => [url, { method: "PUT", body: "" }],
@@ -137,14 +137,14 @@ const kinds: Readonly<Record<string, (url: string) => Arguments>> = {
   "a Blob": (url) => [url, { method: "PUT", body: new Blob([bytes], { type: "image/png" }) }],
   "a FormData with a file": (url) => [url, { method: "PUT", body: form() }],
   URLSearchParams: (url) => [url, { method: "PUT", body: new URLSearchParams({ a: "ä b", b: text }) }],
-  "a stream": (url) => [url, { method: "PUT", body: streamOf(pieces()), duplex: "half" } as RequestInit],
-  "an empty stream": (url) => [url, { method: "PUT", body: streamOf([]), duplex: "half" } as RequestInit],
+  "a stream": (url) => [url, { method: "PUT", body: streamOf(pieces()), duplex: "half" }],
+  "an empty stream": (url) => [url, { method: "PUT", body: streamOf([]), duplex: "half" }],
   "an async iterable": (url) => [url, { method: "PUT", body: generated(), duplex: "half" } as unknown as RequestInit],
   "a Request with a string": (url) => [new Request(url, { method: "PUT", body: text, headers: { "x-mine": "1" } })],
   "a Request with bytes": (url) => [new Request(url, { method: "PUT", body: bytes })],
   "a Request with a Blob": (url) => [new Request(url, { method: "PUT", body: new Blob([bytes], { type: "image/png" }) })],
   "a Request with a FormData": (url) => [new Request(url, { method: "PUT", body: form() })],
-  "a Request with a stream": (url) => [new Request(url, { method: "PUT", body: streamOf(pieces()), duplex: "half" } as RequestInit)],
+  "a Request with a stream": (url) => [new Request(url, { method: "PUT", body: streamOf(pieces()), duplex: "half" })],
   "a Request with a string, and init": (url) => [
     new Request(url, { method: "POST", body: text }),
     { method: "PUT", headers: { "x-mine": "2" } },
@@ -219,8 +219,8 @@ describe("a body that is sent again", () => {
       await request.text();
       return request;
     };
-    const bare = await fetch(await make()).then(assert.fail, described);
-    const error = await client.fetch(await make()).then(assert.fail, (reason: unknown) => reason);
+    const bare = described(await failureOf(fetch(await make())));
+    const error = await failureOf(client.fetch(await make()));
     assert.deepEqual(described(error), bare);
     assert.deepEqual(whatOf(client, error), []);
     assert.equal(server.seen.length, 0);
@@ -232,7 +232,7 @@ describe("a body that is sent again", () => {
     "a stream that is locked": () => {
       const body = streamOf(pieces());
       body.getReader();
-      return { method: "PUT", body, duplex: "half" } as RequestInit;
+      return { method: "PUT", body, duplex: "half" };
     },
     "a body with GET": () => ({ method: "GET", body: "x" }),
     "a method that is none": () => ({ method: "GE T" }),
@@ -241,8 +241,8 @@ describe("a body that is sent again", () => {
     test(`${what} is fetch's own error, never retried`, async (t) => {
       const server = await receiver(t, []);
       const client = clientFor(t);
-      const bare = await fetch(server.url, make()).then(assert.fail, described);
-      const error = await client.fetch(server.url, make()).then(assert.fail, (reason: unknown) => reason);
+      const bare = described(await failureOf(fetch(server.url, make())));
+      const error = await failureOf(client.fetch(server.url, make()));
       assert.deepEqual(described(error), bare);
       assert.ok((client.explain(error)?.attempts ?? 0) <= 1);
       assert.equal(blamed(client), 0);
@@ -271,7 +271,7 @@ describe("a stream beyond the buffer", () => {
     test(`${kind} that is read before the reset is sent once; the error surfaces and the decision is reported`, async (t) => {
       const server = await receiver(t, ["resets in the middle"]);
       const client = clientFor(t, 1);
-      const error = await client.fetch(...make(server.url)).then(assert.fail, (reason: unknown) => reason);
+      const error = await failureOf(client.fetch(...make(server.url)));
       assert.ok(error instanceof TypeError);
       assert.deepEqual(whatOf(client, error), ["body-not-replayable"]);
       assert.equal(server.seen.length, 1);
@@ -301,7 +301,7 @@ describe("a stream beyond the buffer", () => {
         else controller.enqueue(part);
       },
     });
-    const call = client.fetch(server.url, { method: "PUT", body, duplex: "half" } as RequestInit);
+    const call = client.fetch(server.url, { method: "PUT", body, duplex: "half" });
     await until(() => sent === 2, "the second attempt is under way");
     wake?.();
     const response = await call;
@@ -319,7 +319,7 @@ describe("a stream whose source fails", () => {
       pull: async (controller) => {
         await new Promise((resolve) => setImmediate(resolve));
         if (given === after) throw failure;
-        controller.enqueue(parts[given++]);
+        controller.enqueue(parts[given++] ?? new Uint8Array());
       },
     });
   };
@@ -329,9 +329,9 @@ describe("a stream whose source fails", () => {
     throw failure;
   }
   const makes: Readonly<Record<string, (url: string, after: number) => Arguments>> = {
-    "a stream": (url, after) => [url, { method: "PUT", body: failing(after), duplex: "half" } as RequestInit],
+    "a stream": (url, after) => [url, { method: "PUT", body: failing(after), duplex: "half" }],
     "an async iterable": (url, after) => [url, { method: "PUT", body: failingIterable(after), duplex: "half" } as unknown as RequestInit],
-    "a Request with a stream": (url, after) => [new Request(url, { method: "PUT", body: failing(after), duplex: "half" } as RequestInit)],
+    "a Request with a stream": (url, after) => [new Request(url, { method: "PUT", body: failing(after), duplex: "half" })],
   };
   for (const [kind, make] of Object.entries(makes)) {
     for (const after of [0, 3]) {
@@ -344,8 +344,8 @@ describe("a stream whose source fails", () => {
               : createClient({
                   policies: [definePolicy({ name: "p", match: [{ host: "*" }], layers: [breaker({ trip: { consecutive: 1_000 } })] })],
                 });
-          const bare = await fetch(...make(server.url, after)).then(assert.fail, described);
-          const error = await client.fetch(...make(server.url, after)).then(assert.fail, (reason: unknown) => reason);
+          const bare = described(await failureOf(fetch(...make(server.url, after))));
+          const error = await failureOf(client.fetch(...make(server.url, after)));
           assert.deepEqual(described(error), bare, "as bare fetch has it");
           assert.equal(client.explain(error)?.attempts, 1);
           assert.equal(blamed(client), 0);
@@ -376,8 +376,7 @@ describe("the source of a streamed body", () => {
     });
     return { body, state };
   }
-  const asInit = (body: ReadableStream<Uint8Array>, signal: AbortSignal): RequestInit =>
-    ({ method: "PUT", body, duplex: "half", signal }) as RequestInit; // the cast: `duplex` is not in the type
+  const asInit = (body: ReadableStream<Uint8Array>, signal: AbortSignal): RequestInit => ({ method: "PUT", body, duplex: "half", signal });
 
   test("is cancelled when the caller aborts while it is sent", async (t) => {
     const server = await receiver(t, []);
@@ -443,7 +442,7 @@ describe("the source of a streamed body", () => {
       },
     });
     const body = streamOf(pieces());
-    const response = await client.fetch(server.url, { method: "PUT", body, duplex: "half" } as RequestInit);
+    const response = await client.fetch(server.url, { method: "PUT", body, duplex: "half" });
     assert.equal(response.status, 200);
     assert.equal(bodies[0], body);
     assert.deepEqual(server.seen[0]?.body, Buffer.from(bytes));

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { afterEach, describe, test, type TestContext } from "node:test";
 import { breaker, bulkhead, type Client, createClient, definePolicy, PolicyError, retry, timeout } from "../../../src/index.ts";
-import { cameOut, described, type Request, unhandled, until, type Upstream, upstream } from "./upstream.ts";
+import { cameOut, described, failureOf, type Request, unhandled, until, type Upstream, upstream } from "./upstream.ts";
 
 afterEach(() => assert.deepEqual(unhandled.splice(0), [], "nothing was left unhandled"));
 
@@ -383,9 +383,9 @@ describe("a connection that has gone stale in the pool", () => {
   function stale(t: TestContext): Promise<Upstream> {
     const used = new WeakSet<object>();
     return upstream(t, ({ socket }) => {
-      if (used.has(socket)) return void socket.resetAndDestroy();
+      if (used.has(socket)) socket.resetAndDestroy();
+      else socket.write(OK);
       used.add(socket);
-      socket.write(OK);
     });
   }
 
@@ -448,7 +448,7 @@ describe("a connection that is never made", () => {
     const bare = await cameOut(fetch(url, { method: "POST", body: "x" }));
     assert.equal(bare[0], "no response");
     opened = 0;
-    const error = await client.fetch(url, { method: "POST", body: "x" }).then(assert.fail, (reason: unknown) => reason);
+    const error = await failureOf(client.fetch(url, { method: "POST", body: "x" }));
     assert.deepEqual(described(error).map(withoutThread), bare.slice(1).map(withoutThread));
     assert.equal(opened, ATTEMPTS);
     assert.equal(held(client), 0);
@@ -460,7 +460,7 @@ describe("a connection that is never made", () => {
     await once(server, "listening");
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`; // the cast: it listens on TCP
     await new Promise((resolve) => server.close(resolve));
-    const error = await client.fetch(url, { method: "POST", body: "x" }).then(assert.fail, (reason: unknown) => reason);
+    const error = await failureOf(client.fetch(url, { method: "POST", body: "x" }));
     assert.ok(error instanceof TypeError && error.cause instanceof Error);
     assert.equal((error.cause as { code?: unknown }).code, "ECONNREFUSED"); // the cast: only read
     assert.equal(client.explain(error)?.attempts, ATTEMPTS);

@@ -71,7 +71,7 @@ export function described(error: unknown): string[] {
   const words: string[] = [];
   for (let one = error; one instanceof Error; one = one.cause) {
     const { code } = one as { code?: unknown }; // the cast: only read
-    words.push(`${one.name}: ${one.message}${code === undefined ? "" : ` [${String(code)}]`}`);
+    words.push(`${one.name}: ${one.message}${typeof code === "string" ? ` [${code}]` : ""}`);
   }
   return words;
 }
@@ -95,3 +95,14 @@ export async function cameOut(call: Promise<Response>): Promise<string[]> {
 export const unhandled: unknown[] = [];
 process.on("unhandledRejection", (reason) => unhandled.push(reason));
 process.on("uncaughtException", (error) => unhandled.push(error));
+
+/** What a call fails with; a call that does not fail fails the test. */
+export async function failureOf(call: Promise<unknown>): Promise<unknown> {
+  let given: unknown;
+  try {
+    given = await call;
+  } catch (error) {
+    return error;
+  }
+  throw new Error(`the call did not fail: ${String(given)}`);
+}
