@@ -140,7 +140,7 @@ export function createClient(options: ClientOptions): Client {
   const beneath = fetchBeneath(options.fetch);
   const sendFetch = fetchSender(beneath.now, env);
   let set = policySet(options.policies);
-  restore(options.snapshot);
+  restore(options.snapshot ?? {});
   let closed = false;
   let underWay = 0;
   const draining: (() => void)[] = [];
@@ -162,7 +162,7 @@ export function createClient(options: ClientOptions): Client {
   }
 
   /** Done at once and not with a target's first call: what remains of a time runs from now on. */
-  function restore(snapshot: ClientSnapshot = {}): void {
+  function restore(snapshot: ClientSnapshot): void {
     for (const compiled of set.byName.values()) {
       for (const [target, saved] of Object.entries(snapshot[compiled.policy.name] ?? {})) {
         compiled.stackFor(target);

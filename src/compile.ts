@@ -34,6 +34,7 @@ const MOST_TARGETS = 16_384;
 interface Target {
   readonly built: readonly Built[];
   readonly next: Next<unknown>;
+  /** Called again since it was made or last looked at; a flood of targets that are called once does not push out those that are in use. */
   used: boolean;
 }
 
@@ -76,7 +77,7 @@ export function compilePolicy(
       if (kept?.state !== undefined) return kept;
       return build(layer, texts[index] ?? "", index);
     });
-    const made: Target = { built, next: compose(built.map(({ layer }) => layer)), used: true };
+    const made: Target = { built, next: compose(built.map(({ layer }) => layer)), used: false };
     targets.set(name, made);
     born?.(name, compiled);
     return made;

@@ -54,7 +54,7 @@ function held(client: Client): number {
 function blamed(client: Client): unknown {
   const [target] = Object.values(client.status().policies["p"]?.targets ?? {});
   const state = target?.find(({ kind }) => kind === "breaker")?.state;
-  return (state?.["trips"] as { consecutive: number }[])[0]?.consecutive; // the cast: the breaker's own status
+  return (state?.["trips"] as { consecutive: number }[] | undefined)?.[0]?.consecutive; // the cast: the breaker's own status
 }
 
 /** OpenSSL begins its messages with the number of a thread. */
