@@ -26,7 +26,6 @@ export function monotonicNow(): number {
   if (mocking !== mocked) {
     offset = (mocking ? performance.now() + offset : last) - raw;
     mocked = mocking;
-    last = raw + offset;
   }
   if (raw + offset < last) offset = last - raw; // a fake clock that was set back
   return (last = Math.max(last, raw + offset)); // max: the sum is rounded, and may lie a hair below
