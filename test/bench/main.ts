@@ -1,0 +1,91 @@
+// `npm run bench`: runs every bench, each in a process of its own, and prints one table; with `--update` it goes into docs/reference/benchmarks.md.
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { styleText } from "node:util";
+import type { Row } from "./kit.ts";
+
+interface Result {
+  readonly title: string;
+  readonly how: string;
+  readonly rows: readonly Row[];
+}
+
+/** File of each bench, and what its process needs beside `--expose-gc`. */
+const benches: readonly (readonly [name: string, ...flags: string[]])[] = [
+  ["seven-layers"],
+  ["allocation", "--min-semi-space-size=64", "--max-semi-space-size=64"],
+  ["fetch"],
+  ["targets"],
+  ["rate-limit"],
+  ["cold-import"],
+];
+
+const args = process.argv.slice(2);
+const chosen = args.filter((arg) => !arg.startsWith("--"));
+const update = args.includes("--update");
+
+async function measured(name: string, flags: readonly string[]): Promise<Result> {
+  const child = fork(new URL("one.ts", import.meta.url), [name], { execArgv: ["--expose-gc", ...flags] });
+  const [result] = (await Promise.race([
+    once(child, "message"),
+    once(child, "exit").then(() => Promise.reject(new Error(`bench ${name} ended without a result`))),
+  ])) as [Result]; // the cast: what one.ts sends
+  return result;
+}
+
+function verdict({ ok }: Row): string {
+  return ok === undefined ? "" : ok ? "ok" : "miss";
+}
+
+function line(cells: readonly string[]): string {
+  const widths = [42, 30, 36, 56];
+  return cells.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join(" ");
+}
+
+const version = (name: string): string => {
+  const text = readFileSync(new URL(`../../node_modules/${name}/package.json`, import.meta.url), "utf8");
+  return `${name} ${(JSON.parse(text) as { version: string }).version}`; // the cast: every package has a version
+};
+
+const peers = ["cockatiel", "opossum", "bottleneck", "@opentelemetry/api"].map(version).join(", ");
+const machine = `Node ${process.versions.node} (undici ${process.versions["undici"] ?? "unknown"}), ${cpus().length} x ${cpus()[0]?.model ?? "unknown CPU"}; ${peers}`;
+
+console.log(`${machine}\nMedians over rounds; in brackets the middle half of them.\n`);
+console.log(line(["figure", "measured", "target", "beside"]));
+const results: Result[] = [];
+for (const [name, ...flags] of benches) {
+  if (chosen.length > 0 && !chosen.includes(name)) continue;
+  const result = await measured(name, flags);
+  results.push(result);
+  console.log(styleText("bold", `\n${result.title}`));
+  for (const row of result.rows) {
+    console.log(`${line([row.figure, row.value, row.target, row.peer])} ${styleText(row.ok === false ? "red" : "green", verdict(row))}`);
+  }
+}
+
+if (update && chosen.length === 0) {
+  const page = new URL("../../docs/reference/benchmarks.md", import.meta.url);
+  const sections = results.map(({ title, how, rows }) =>
+    [
+      `## ${title}`,
+      "",
+      `${how[0]?.toUpperCase() ?? ""}${how.slice(1)}.`,
+      "",
+      "| figure | measured | target | result | beside |",
+      "|---|---|---|---|---|",
+      ...rows.map((row) => `| ${row.figure} | ${row.value} | ${row.target} | ${verdict(row)} | ${row.peer} |`),
+    ].join("\n"),
+  );
+  const head = [
+    "# Benchmarks",
+    "",
+    "The last table of `npm run bench -- --update`. Read ratios: each figure stands beside its peer of the same run, and absolute times are those of one",
+    "machine. Medians over rounds; in brackets the middle half of the rounds.",
+    "",
+    `${machine}.`,
+  ].join("\n");
+  writeFileSync(page, `${[head, ...sections].join("\n\n")}\n`);
+  console.log("\nwritten to docs/reference/benchmarks.md");
+}

@@ -1,0 +1,84 @@
+// Bench: one decision of the rate limiter, as arithmetic and as a layer.
+import type { Call, Next } from "../../src/call/call.ts";
+import { monotonicNow, seededRandom } from "../../src/call/env.ts";
+import { compose } from "../../src/call/stack.ts";
+import { rateLimit } from "../../src/layers/rateLimit/definition.ts";
+import { gcraRule, gcraSpend, gcraWait } from "../../src/layers/rateLimit/gcra.ts";
+import { buildRateLimit } from "../../src/layers/rateLimit/runtime.ts";
+import { type Bench, interleaved, median, shown } from "./kit.ts";
+
+const DECISIONS = 500_000;
+
+const answered = Promise.resolve({ ok: true, response: undefined } as const);
+const next = (() => answered) as unknown as Next<unknown>; // the cast: a layer is generic in the response, and nobody looks at it
+
+const call: Call = {
+  target: "bench",
+  origin: undefined,
+  method: "GET",
+  metadata: { get: () => undefined },
+  added: undefined,
+  attempt: 1,
+  deadline: Number.POSITIVE_INFINITY,
+  signal: undefined,
+  idempotent: undefined,
+  idempotencyKey: undefined,
+  payload: { replayable: true },
+  record: { policy: "bench", revision: "", target: "bench", method: "GET", startedAt: 0, attempts: 0, sent: 0, decisions: undefined },
+  tracer: undefined,
+  send: next,
+};
+
+/** Microseconds per decision. What they give is counted, so that none is optimised away. */
+function timed(decide: () => boolean): () => Promise<number> {
+  return () => {
+    let passed = 0;
+    const began = process.hrtime.bigint();
+    for (let decision = 0; decision < DECISIONS; decision++) if (decide()) passed++;
+    const us = Number(process.hrtime.bigint() - began) / 1_000 / DECISIONS;
+    if (passed !== DECISIONS) throw new Error("the limit was reached, so this measured refusals");
+    return Promise.resolve(us);
+  };
+}
+
+export const bench: Bench = {
+  title: "Rate limiter decision",
+  how: `${DECISIONS} decisions a round, 15 rounds; the layer with its clock and a next that does nothing, less that next alone`,
+  run: async () => {
+    const rule = gcraRule(1e9, 1_000, 1e9);
+    const cell = { due: 0 };
+    const env = { now: monotonicNow, random: seededRandom(1), report: () => undefined };
+    const scope = { label: "rateLimit", insideRetry: false, rest: () => compose([]) };
+    const limited = buildRateLimit(rateLimit({ rate: 1e9, per: "1s" }), env, scope).layer(next);
+    const each = await interleaved(
+      {
+        bare: timed(() => next(call) === answered),
+        gcra: timed(() => {
+          const now = monotonicNow();
+          if (gcraWait(cell, rule, now) > 0) return false;
+          gcraSpend(cell, rule, now);
+          return true;
+        }),
+        layer: timed(() => limited(call) === answered),
+      },
+      { rounds: 15, warmUp: 3 },
+    );
+    const layer = each.layer.map((us, round) => us - (each.bare[round] ?? 0));
+    return [
+      {
+        figure: "GCRA with the clock",
+        value: shown(each.gcra, 3, " us"),
+        peer: "",
+        target: "at most 0.3 us",
+        ok: median(each.gcra) <= 0.3,
+      },
+      {
+        figure: "the whole layer",
+        value: shown(layer, 3, " us"),
+        peer: `bare next ${shown(each.bare, 3, " us")}`,
+        target: "at most 0.3 us",
+        ok: median(layer) <= 0.3,
+      },
+    ];
+  },
+};
