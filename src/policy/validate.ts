@@ -5,7 +5,9 @@ import { durationMs } from "./duration.ts";
 import { PolicyError, type PolicyIssue } from "./error.ts";
 import { frozen } from "./freeze.ts";
 import { kinds, PLANNED_KINDS } from "./kinds.ts";
+import { at, join, pathText } from "./path.ts";
 import { misshapen } from "./plain.ts";
+import { nearest } from "./nearest.ts";
 import type { Policy } from "./policy.ts";
 import { policyFileSchema, policySchema } from "./policy-schema.ts";
 import { canonicalLayerJson } from "./revision.ts";
@@ -230,19 +232,6 @@ const shortened = (text: string): string => (text.length > 60 ? `${text.slice(0,
 
 const shown = (value: unknown): string => (typeof value === "object" && value !== null ? "" : `; got ${show(value)}`);
 
-const join = (base: string, rest: string): string => (base === "" || rest === "" || rest.startsWith("[") ? base + rest : `${base}.${rest}`);
-
-const pathText = (path: readonly PropertyKey[]): string =>
-  path.map((step, index) => (typeof step === "number" ? `[${step}]` : `${index === 0 ? "" : "."}${String(step)}`)).join("");
-
-function at(value: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>(
-    (inner, step) => (typeof inner === "object" && inner !== null ? (inner as Record<PropertyKey, unknown>)[step] : undefined),
-    value,
-  );
-  // the cast: any object can be asked for any key
-}
-
 function fieldNames(schema: unknown, names = new Set<string>()): string[] {
   if (typeof schema === "object" && schema !== null) {
     for (const [key, value] of Object.entries(schema)) {
@@ -251,31 +240,4 @@ function fieldNames(schema: unknown, names = new Set<string>()): string[] {
     }
   }
   return [...names];
-}
-
-/** No field of ours is near that long. */
-const LONGEST_WORD = 64;
-
-function nearest(word: string, words: readonly string[]): string | undefined {
-  if (word.length > LONGEST_WORD) return undefined; // the distance takes time in proportion to the length
-  let best: string | undefined;
-  let least = 1 + Math.floor(word.length / 3);
-  for (const candidate of words) {
-    const d = distance(word.toLowerCase(), candidate.toLowerCase());
-    if (d < least || (d === least && best === undefined)) [best, least] = [candidate, d];
-  }
-  return best === word ? undefined : best;
-}
-
-/** Levenshtein's edit distance. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }
