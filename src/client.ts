@@ -1,5 +1,6 @@
 // createClient: finds the policy of a call and sends the call through its stack; policies can be swapped while calls are under way.
 import type { LayerState } from "./call/build.ts";
+import { addCallerFrames } from "./call/caller-frames.ts";
 import type { Call, CallRecord } from "./call/call.ts";
 import { type Env, monotonicNow, seededRandom } from "./call/env.ts";
 import type { Outcome } from "./call/outcome.ts";
@@ -205,6 +206,7 @@ export function createClient(options: ClientOptions): Client {
       return result;
     } catch (error) {
       remember(error, call.record);
+      if (error !== call.signal?.reason) addCallerFrames(error, through); // a reason is the caller's, and may be that of many calls
       throw error;
     } finally {
       underWay--;
@@ -249,7 +251,8 @@ export function createClient(options: ClientOptions): Client {
   const noMetadata = { get: () => undefined };
 
   const client: Client = {
-    fetch: (input, init) => {
+    // oxlint-disable-next-line typescript/no-useless-default-assignment -- fetch's `length` is 1
+    fetch: (input, init = undefined) => {
       if (beneath.isReturning(init)) return beneath.original(input, init);
       const url = init === undefined || typeof init === "object" ? urlOf(input) : undefined; // fetch will say what is wrong with another init
       const name = init?.premesh?.policy;
