@@ -5,7 +5,7 @@ import { kinds } from "./kinds.ts";
 import type { LayerDefinition, Policy } from "./policy.ts";
 
 /** JSON with sorted keys (RFC 8785 in spirit) and every duration in milliseconds. */
-export function canonicalJson(policy: Policy): string {
+function canonicalJson(policy: Policy): string {
   return JSON.stringify(sorted({ ...policy, layers: policy.layers.map(canonicalLayer) }));
 }
 
