@@ -57,6 +57,12 @@ function blamed(client: Client): unknown {
   return (state?.["trips"] as { consecutive: number }[] | undefined)?.[0]?.consecutive; // the cast: the breaker's own status
 }
 
+/** undici 6 and 8 close the connection of an aborted request when their own timer says so, for bare fetch too. */
+const tick = (t: TestContext): false => {
+  t.mock.timers.tick(1_000);
+  return false;
+};
+
 /** OpenSSL begins its messages with the number of a thread. */
 const withoutThread = (line: string): string => line.replace(/[0-9A-F]{16}:/, "");
 
@@ -211,7 +217,7 @@ describe("an upstream that sends", () => {
     }
     await caught;
     await until(() => held(client) === 0, "all places are free");
-    await until(() => server.open() === 0, "all connections are closed");
+    await until(() => server.open() === 0 || tick(t), "all connections are closed");
   });
 });
 
@@ -234,7 +240,7 @@ describe("an upstream that never answers", () => {
     await caught;
     assert.equal(server.requests(), 1, "the timeout of the whole call is not retried");
     await until(() => held(client) === 0, "all places are free");
-    await until(() => server.open() === 0, "its connection is closed");
+    await until(() => server.open() === 0 || tick(t), "its connection is closed");
   });
 
   test("is ended by the caller, with the reason that the caller gave", async (t) => {
@@ -341,7 +347,7 @@ describe("a body of 100 MB", () => {
     const response = await client.fetch(server.url);
     assert.ok(held(client) > 0);
     t.mock.timers.tick(5_000);
-    await until(() => held(client) === 0 && server.open() === 0, "place and connection are free");
+    await until(() => (held(client) === 0 && server.open() === 0) || tick(t), "place and connection are free");
     await assert.rejects(response.text(), (error) => {
       assert.ok(error instanceof TypeError && error.cause instanceof PolicyError, "fetch's own error, with the reason as its cause");
       assert.equal(error.cause.code, "ERR_PREMESH_TIMEOUT");
