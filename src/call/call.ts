@@ -1,6 +1,7 @@
 // Call: one logical call on its way through the layers; and what layers are made of.
 import type { LayerDefinition } from "../policy/policy.ts";
 import type { Outcome } from "./outcome.ts";
+import type { Signal } from "./signal.ts";
 
 /** Header fields as the transport has them. Names are in lower case. */
 export interface Metadata {
@@ -76,7 +77,7 @@ export interface Call {
   readonly attempt: number;
   /** When it must be over, on the clock of `Env.now`; `Infinity`: never. */
   readonly deadline: number;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: Signal | undefined;
   /** What is known of sending it twice: yes (a key, or the caller's word), no (the caller's word), or go by the method. */
   readonly idempotent: boolean | undefined;
   /** The key that the caller gave for it. */

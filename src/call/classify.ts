@@ -4,6 +4,7 @@ import { PolicyError } from "../policy/error.ts";
 import { Code, codeName, codeOfHttpStatus } from "./codes.ts";
 import type { End } from "./end.ts";
 import type { Failure, Outcome } from "./outcome.ts";
+import type { Signal } from "./signal.ts";
 
 const bits = Object.fromEntries(CONDITIONS.map((word, index) => [word, 2 ** index])) as Readonly<Record<Condition, number>>; // the cast: every word has got a bit
 
@@ -142,13 +143,13 @@ export function misuseOutcome(cause: unknown): Failure<never> {
 }
 
 /** The call was ended from outside while it waited for its turn here, so it says nothing about the peer. */
-export function gaveUpOutcome(signal: AbortSignal | undefined): Failure<never> {
+export function gaveUpOutcome(signal: Signal | undefined): Failure<never> {
   const outcome = abortedOutcome(signal);
   return outcome.by === "timeout" ? { ...outcome, conditions: REFUSAL } : outcome;
 }
 
 /** The call was ended from outside: by the caller, or by a `timeout` layer further out, as the signal's reason tells. */
-export function abortedOutcome(signal: AbortSignal | undefined, sent = false): Failure<never> {
+export function abortedOutcome(signal: Signal | undefined, sent = false): Failure<never> {
   const cause: unknown = signal?.reason;
   if (cause instanceof PolicyError && cause.code === "ERR_PREMESH_TIMEOUT") {
     return { ok: false, code: Code.DEADLINE_EXCEEDED, by: "timeout", sent, conditions: TIMEOUT, cause, layer: cause.layer };

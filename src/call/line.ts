@@ -1,4 +1,5 @@
 // Line: a bounded line of calls that wait for their turn, first come, first served; an abort or a timeout leaves it at once.
+import type { Signal } from "./signal.ts";
 
 /** How waiting ended. */
 export type Turn = "granted" | "timeout" | "aborted";
@@ -13,7 +14,7 @@ export interface Line {
   /** How many wait. */
   length(): number;
   /** Waits for a turn; the caller has seen that there is room. */
-  wait(timeoutMs: number, signal: AbortSignal | undefined): Promise<Turn>;
+  wait(timeoutMs: number, signal: Signal | undefined): Promise<Turn>;
   /** Gives the first who waits its turn; false: nobody waits. */
   grant(): boolean;
 }

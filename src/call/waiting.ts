@@ -1,7 +1,8 @@
 // Waiting that an abort ends at once: for backoff, queues and injected delays.
+import type { Signal } from "./signal.ts";
 
 /** Resolves after `ms`, or at once when `signal` is aborted; true means that the time has passed. Leaves neither timer nor listener behind. */
-export function waited(ms: number, signal: AbortSignal | undefined): Promise<boolean> {
+export function waited(ms: number, signal: Signal | undefined): Promise<boolean> {
   if (signal?.aborted === true) return Promise.resolve(false);
   if (ms <= 0) return Promise.resolve(true); // a timer would take a millisecond and a turn of the loop
   return new Promise((resolve) => {

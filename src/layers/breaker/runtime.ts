@@ -101,18 +101,19 @@ export const buildBreaker: Build<BreakerDefinition> = (definition, env, { label 
   }
 
   return {
-    layer: (next) => async (call) => {
+    layer: (next) => (call) => {
       const startedAt = env.now();
       const wait = waitAt(startedAt, call);
       if (wait > 0) {
         const refused = refusal(wait, call);
-        return shadow ? next(call) : refused;
+        return shadow ? next(call) : Promise.resolve(refused);
       }
       if (phase === "half-open") begun.push(startedAt);
       const then = generation;
-      const outcome = await next(call);
-      settle(outcome, then, startedAt, call);
-      return outcome;
+      return next(call).then((outcome) => {
+        settle(outcome, then, startedAt, call);
+        return outcome;
+      });
     },
     state: {
       status: () => {

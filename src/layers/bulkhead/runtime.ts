@@ -3,7 +3,7 @@ import type { Build } from "../../call/build.ts";
 import type { Call } from "../../call/call.ts";
 import { gaveUpOutcome, REFUSAL } from "../../call/classify.ts";
 import { Code } from "../../call/codes.ts";
-import { whenEnded } from "../../call/end.ts";
+import { type End, whenEnded } from "../../call/end.ts";
 import { newLine } from "../../call/line.ts";
 import type { Failure } from "../../call/outcome.ts";
 import { durationMs } from "../../policy/duration.ts";
@@ -33,11 +33,11 @@ export const buildBulkhead: Build<BulkheadDefinition> = (definition, env, { labe
 
   return {
     layer: (next) => {
-      const run: typeof next = async (call) => {
-        const outcome = await next(call);
+      const headed = <O extends { readonly end?: End | undefined }>(outcome: O): O => {
         whenEnded(outcome.end, release);
         return outcome;
       };
+      const run: typeof next = (call) => next(call).then(headed);
       return (call) => {
         if (active < limit && line.length() === 0) {
           active++;

@@ -53,6 +53,10 @@ export const buildRetry: Build<RetryDefinition> = (definition, env, { label }) =
     return wait;
   }
 
+  const concluded = (): void => {
+    budget.active--;
+  };
+
   async function again<R>(next: Next<R>, call: Call, first: Failure<R>): Promise<Outcome<R>> {
     let outcome: Outcome<R> = first;
     for (let done = 1; worthIt(outcome); done++) {
@@ -70,15 +74,14 @@ export const buildRetry: Build<RetryDefinition> = (definition, env, { label }) =
   }
 
   return {
-    layer: (next) => async (call) => {
+    layer: (next) => (call) => {
       call.payload.keep?.(attempts > 1 ? buffer : 0);
       budget.active++;
-      try {
-        const outcome = await next(call);
-        return worthIt(outcome) ? await again(next, call, outcome) : outcome;
-      } finally {
-        budget.active--;
-      }
+      return next(call).then((outcome) => {
+        if (worthIt(outcome)) return again(next, call, outcome).finally(concluded);
+        concluded();
+        return outcome;
+      });
     },
     state: { status: () => ({ active: budget.active, retries: budget.extra }) },
   };

@@ -1,10 +1,13 @@
-// The timeout layer at work: a timer, a linked abort, and a loser that is let go.
+// The timeout layer at work: a deadline, and a signal that is aborted when it has passed. There is no race: whatever stands behind a layer settles at
+// once when its signal is aborted, and what was held in between has then been let go.
 import type { Build } from "../../call/build.ts";
 import { Code } from "../../call/codes.ts";
 import { TIMEOUT } from "../../call/classify.ts";
+import { newDeadlines } from "../../call/deadlines.ts";
 import { whenEnded } from "../../call/end.ts";
-import { discard } from "../../call/outcome.ts";
+import { discard, type Failure } from "../../call/outcome.ts";
 import { remember } from "../../call/record.ts";
+import { Abort } from "../../call/signal.ts";
 import { durationMs } from "../../policy/duration.ts";
 import { PolicyError } from "../../policy/error.ts";
 import type { TimeoutDefinition } from "./definition.ts";
@@ -13,37 +16,35 @@ export const buildTimeout: Build<TimeoutDefinition> = (definition, env, { label,
   const after = durationMs(definition.after);
   const shadow = definition.shadow === true;
   const untilEnd = !insideRetry;
+  const deadlines = newDeadlines(after);
   return {
-    layer: (next) => (call) =>
-      new Promise((resolve) => {
-        const { signal: parent, record } = call;
-        const sentBefore = record.sent;
-        const controller = new AbortController();
-        let settled = false;
-        const timer = setTimeout(() => {
-          env.report(call, {
+    layer: (next) => (call) => {
+      const { record } = call;
+      const sentBefore = record.sent;
+      const signal = new Abort(call.signal);
+      let headed = false;
+      let failure: Failure<never> | undefined;
+      const expiry = deadlines.add(() => {
+        env.report(call, {
+          layer: label,
+          kind: "timeout",
+          what: shadow ? "would-time-out" : "timed-out",
+          detail: { afterMs: after, waitingFor: headed ? "end" : "head" },
+        });
+        if (shadow) return;
+        const what = untilEnd ? (headed ? "the response did not end" : "no response") : "an attempt got no response";
+        const error = new PolicyError(
+          "ERR_PREMESH_TIMEOUT",
+          `policy ${record.policy}: ${what} within ${definition.after} (${record.target})`,
+          {
+            policy: record.policy,
             layer: label,
-            kind: "timeout",
-            what: shadow ? "would-time-out" : "timed-out",
-            detail: { afterMs: after, waitingFor: settled ? "end" : "head" },
-          });
-          if (shadow) return;
-          const what = untilEnd ? (settled ? "the response did not end" : "no response") : "an attempt got no response";
-          const error = new PolicyError(
-            "ERR_PREMESH_TIMEOUT",
-            `policy ${record.policy}: ${what} within ${definition.after} (${record.target})`,
-            {
-              policy: record.policy,
-              layer: label,
-              attempts: record.attempts,
-            },
-          );
-          remember(error, record);
-          controller.abort(error);
-          if (settled) return;
-          settled = true;
-          unlink();
-          resolve({
+            attempts: record.attempts,
+          },
+        );
+        remember(error, record);
+        if (!headed) {
+          failure = {
             ok: false,
             code: Code.DEADLINE_EXCEEDED,
             by: "timeout",
@@ -51,25 +52,26 @@ export const buildTimeout: Build<TimeoutDefinition> = (definition, env, { label,
             conditions: TIMEOUT,
             cause: error,
             layer: label,
-          });
-        }, after);
-        const follow = (): void => controller.abort(parent?.reason);
-        const unlink = (): void => parent?.removeEventListener("abort", follow);
-        if (parent !== undefined) {
-          if (parent.aborted) follow();
-          else parent.addEventListener("abort", follow, { once: true });
+          };
         }
-        const deadline = shadow ? call.deadline : Math.min(call.deadline, env.now() + after);
-        void next({ ...call, signal: controller.signal, deadline }).then((outcome) => {
-          if (settled) return discard(outcome);
-          settled = true;
-          if (!untilEnd) clearTimeout(timer);
-          whenEnded(outcome.end, () => {
-            clearTimeout(timer);
-            unlink();
-          });
-          return resolve(outcome);
-        });
-      }),
+        signal.abort(error);
+      });
+      const over = (): void => {
+        deadlines.remove(expiry);
+        signal.unfollow();
+      };
+      const deadline = shadow ? call.deadline : Math.min(call.deadline, env.now() + after);
+      return next({ ...call, signal, deadline }).then((outcome) => {
+        if (failure !== undefined) {
+          signal.unfollow();
+          discard(outcome);
+          return failure;
+        }
+        headed = true;
+        if (!untilEnd) deadlines.remove(expiry);
+        whenEnded(outcome.end, over);
+        return outcome;
+      });
+    },
   };
 };

@@ -4,6 +4,7 @@ import { abortedOutcome, errorOutcome, httpOutcome, misuseOutcome } from "../../
 import { newEnd, whenEnded } from "../../call/end.ts";
 import type { Env } from "../../call/env.ts";
 import { discard, type Failure, type Outcome } from "../../call/outcome.ts";
+import { nativeSignal, type Signal } from "../../call/signal.ts";
 import { parseRetryAfter } from "../../call/retry-after.ts";
 import { runtimeFetch } from "./beneath.ts";
 import { watched } from "./foreign.ts";
@@ -76,7 +77,7 @@ function begun(send: () => Promise<Response>): Promise<Response> {
  * Gives the outcome at once when a layer's signal is aborted, without waiting for fetch to say so: what stands between, such as a bulkhead, has then
  * let go before the caller goes on. The signal reaches fetch until the response has ended.
  */
-function interruptible({ outcome, tap }: Sending, signal: AbortSignal, own: AbortSignal | undefined): Promise<Outcome<Response>> {
+function interruptible({ outcome, tap }: Sending, signal: Signal, own: AbortSignal | undefined): Promise<Outcome<Response>> {
   return new Promise((resolve) => {
     let settled = false;
     const abort = (): void => {
@@ -117,7 +118,7 @@ function nativeInit(call: Call, payload: FetchPayload, tap: Tap): RequestInit {
 function foreignInit(call: Call, payload: FetchPayload, tap: Tap, fields: readonly Field[]): RequestInit {
   const init = nativeInit(call, payload, tap);
   // a signal that is none stays, so that fetch says so
-  if (call.signal !== undefined && (init.signal ?? payload.signal) === payload.signal) init.signal = call.signal;
+  if (call.signal !== undefined && (init.signal ?? payload.signal) === payload.signal) init.signal = nativeSignal(call.signal);
   if (fields.length === 0 || init.headers === null) return init;
   const given = init.headers ?? requestIn(payload.input)?.headers;
   return { ...init, headers: given === undefined ? Object.fromEntries(fields) : joined(given, fields) };

@@ -2,6 +2,7 @@
 import type { Call, Payload } from "../../call/call.ts";
 import { abortedOutcome, thrownOutcome } from "../../call/classify.ts";
 import type { Outcome } from "../../call/outcome.ts";
+import { nativeSignal, type Signal } from "../../call/signal.ts";
 
 /** What the work is given. */
 export interface Attempt {
@@ -32,14 +33,24 @@ export function sendRun(call: Call): Promise<Outcome<unknown>> {
   let pending: boolean;
   try {
     // the cast: this sender is only put on calls with this payload
-    result = (call.payload as RunPayload).work({ signal: signal ?? neverAborted, attempt: call.attempt, target: call.target });
+    result = (call.payload as RunPayload).work(attemptOf(call));
     pending = isThenable(result); // a `then` may be a getter, and throw
   } catch (error) {
     return Promise.resolve(thrownOutcome(error));
   }
   if (!pending) return Promise.resolve({ ok: true, response: result });
-  const settled = Promise.resolve(result).then(succeeded, thrownOutcome);
-  return signal === undefined ? settled : raced(settled, signal);
+  return signal === undefined ? Promise.resolve(result).then(succeeded, thrownOutcome) : raced(result, signal);
+}
+
+/** Few works ask for the signal, so it is made for those that do. */
+function attemptOf({ attempt, target, signal }: Call): Attempt {
+  return {
+    attempt,
+    target,
+    get signal() {
+      return signal === undefined ? neverAborted : nativeSignal(signal);
+    },
+  };
 }
 
 const succeeded = (response: unknown): Outcome<unknown> => ({ ok: true, response });
@@ -50,13 +61,17 @@ function isThenable(value: unknown): boolean {
   ); // the cast: any object can be asked
 }
 
-function raced(settled: Promise<Outcome<unknown>>, signal: AbortSignal): Promise<Outcome<unknown>> {
+function raced(result: unknown, signal: Signal): Promise<Outcome<unknown>> {
   return new Promise((resolve) => {
     const abort = (): void => resolve(abortedOutcome(signal, true));
-    signal.addEventListener("abort", abort, { once: true });
-    void settled.then((outcome) => {
+    const settled = (outcome: Outcome<unknown>): void => {
       signal.removeEventListener("abort", abort);
       resolve(outcome);
-    });
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    Promise.resolve(result).then(
+      (response) => settled(succeeded(response)),
+      (error: unknown) => settled(thrownOutcome(error)),
+    );
   });
 }

@@ -3,6 +3,7 @@ import { bulkhead as cockatielBulkhead } from "cockatiel";
 import type { Next } from "../../../src/call/call.ts";
 import { endNow, newEnd, whenEnded } from "../../../src/call/end.ts";
 import type { Outcome } from "../../../src/call/outcome.ts";
+import { nativeSignal } from "../../../src/call/signal.ts";
 import { bulkhead } from "../../../src/layers/bulkhead/definition.ts";
 import { buildBulkhead } from "../../../src/layers/bulkhead/runtime.ts";
 import { env, healthy, microseconds, newCall, scope, settledWithin, show } from "./measure.ts";
@@ -17,7 +18,7 @@ function onCockatiel(limit: number, queue: number, next: Next<unknown>): Next<un
           const outcome = await next(call);
           resolve(outcome);
           if (outcome.end !== undefined) await new Promise((over) => whenEnded(outcome.end, over));
-        }, call.signal)
+        }, call.signal && nativeSignal(call.signal))
         .catch(reject);
     });
 }

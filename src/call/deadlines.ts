@@ -1,0 +1,77 @@
+// Deadlines: the timers of one timeout layer. All its calls wait equally long, so they fall due in the order in which they came: a linked list, and
+// one Node timer for the first of it.
+//
+// A Node timer for each call would be right too, and takes 0.4 us and 250 to 360 bytes a call. Under fake timers each call has one, since the clock
+// that the list goes by does not follow them.
+
+/** One call that waits. */
+export interface Expiry {
+  /** On `performance.now`; 0: not in the list. */
+  dueAt: number;
+  before: Expiry | undefined;
+  behind: Expiry | undefined;
+  timer: NodeJS.Timeout | undefined;
+  readonly expired: () => void;
+}
+
+export interface Deadlines {
+  /** Calls `expired` when the time is over; keeps the process alive until then. */
+  add(expired: () => void): Expiry;
+  /** Harmless when it has expired. */
+  remove(expiry: Expiry): void;
+}
+
+const realSetTimeout = setTimeout;
+const clock = performance.now.bind(performance);
+
+export function newDeadlines(afterMs: number): Deadlines {
+  let first: Expiry | undefined;
+  let last: Expiry | undefined;
+  /** Armed for the first of the list or for an earlier one. While the list is empty it may still run, but keeps no process alive. */
+  let timer: NodeJS.Timeout | undefined;
+
+  function leave(expiry: Expiry): void {
+    const { before, behind } = expiry;
+    if (before === undefined) first = behind;
+    else before.behind = behind;
+    if (behind === undefined) last = before;
+    else behind.before = before;
+    expiry.dueAt = 0;
+  }
+
+  function due(): void {
+    timer = undefined;
+    const now = clock();
+    while (first !== undefined && first.dueAt <= now) {
+      const expiry = first;
+      leave(expiry);
+      expiry.expired();
+    }
+    if (first !== undefined) timer ??= realSetTimeout(due, Math.max(1, first.dueAt - now));
+  }
+
+  return {
+    add: (expired) => {
+      const expiry: Expiry = { dueAt: 0, before: undefined, behind: undefined, timer: undefined, expired };
+      if (setTimeout !== realSetTimeout) {
+        expiry.timer = setTimeout(expired, afterMs);
+        return expiry;
+      }
+      expiry.dueAt = clock() + afterMs;
+      expiry.before = last;
+      if (last === undefined) {
+        first = expiry;
+        if (timer === undefined) timer = realSetTimeout(due, afterMs);
+        else timer.ref();
+      } else last.behind = expiry;
+      last = expiry;
+      return expiry;
+    },
+    remove: (expiry) => {
+      if (expiry.timer !== undefined) clearTimeout(expiry.timer);
+      if (expiry.dueAt === 0) return;
+      leave(expiry);
+      if (first === undefined) timer?.unref();
+    },
+  };
+}
