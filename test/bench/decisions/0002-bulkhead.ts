@@ -14,11 +14,14 @@ function onCockatiel(limit: number, queue: number, next: Next<unknown>): Next<un
   return (call) =>
     new Promise((resolve, reject) => {
       policy
-        .execute(async () => {
-          const outcome = await next(call);
-          resolve(outcome);
-          if (outcome.end !== undefined) await new Promise((over) => whenEnded(outcome.end, over));
-        }, call.signal && nativeSignal(call.signal))
+        .execute(
+          async () => {
+            const outcome = await next(call);
+            resolve(outcome);
+            if (outcome.end !== undefined) await new Promise((over) => whenEnded(outcome.end, over));
+          },
+          call.signal && nativeSignal(call.signal),
+        )
         .catch(reject);
     });
 }
