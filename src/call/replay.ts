@@ -12,7 +12,7 @@ export interface Replay {
   /** Reads ahead up to the bound; beyond it, lets go of the source. */
   readAhead(): void;
   /** No further attempt will come. `unanswered`: the last one gave no response either, so nobody reads on. */
-  settle(unanswered: boolean): void;
+  settle(unanswered?: boolean): void;
 }
 
 interface Source {
@@ -103,7 +103,7 @@ export function newReplay(source: Source, bound: number): Replay {
         if (overflow || settled) letGo();
       })();
     },
-    settle: (unanswered) => {
+    settle: (unanswered = false) => {
       settled = true;
       if (unanswered) streams++; // undici reads on when its request has failed
       if (abandoned || unanswered) letGo();
