@@ -1,6 +1,7 @@
 // The fallback layer at work.
 import type { Build } from "../../call/build.ts";
 import { matcher } from "../../call/classify.ts";
+import { codeName } from "../../call/codes.ts";
 import { discard } from "../../call/outcome.ts";
 import { REPLAY_BUFFER } from "../../policy/schema.ts";
 import { type FallbackDefinition, fallbackDefaults } from "./definition.ts";
@@ -14,7 +15,7 @@ export const buildFallback: Build<FallbackDefinition> = (definition, env, { labe
       const outcome = await next(call);
       if (!replaced(outcome)) return outcome;
       const { policy } = call.record;
-      const detail = { code: outcome.code, status: outcome.status, by: outcome.by };
+      const detail = { code: codeName(outcome.code), status: outcome.status, by: outcome.by };
       if (!("target" in response)) {
         env.report(call, { layer: label, kind: "fallback", what: "answered", detail: { ...detail, with: response.status } });
         discard(outcome);

@@ -2,7 +2,7 @@
 import type { Build } from "../../call/build.ts";
 import type { Call } from "../../call/call.ts";
 import { abortedOutcome, conditionsOfCode, conditionsOfHttpStatus } from "../../call/classify.ts";
-import { codeOf, codeOfHttpStatus, httpStatusOf } from "../../call/codes.ts";
+import { codeName, codeOf, codeOfHttpStatus, httpStatusOf } from "../../call/codes.ts";
 import type { Failure } from "../../call/outcome.ts";
 import { waited } from "../../call/waiting.ts";
 import { durationMs } from "../../policy/duration.ts";
@@ -20,7 +20,7 @@ export const buildFault: Build<FaultDefinition> = (definition, env, { label }) =
     if (abort === undefined) return undefined;
     const code = abort.code === undefined ? codeOfHttpStatus(abort.status) : codeOf(abort.code);
     const status = abort.status ?? httpStatusOf(code);
-    report(call, "aborted", { status, code });
+    report(call, "aborted", { status, code: codeName(code) });
     if (shadow) return undefined;
     return {
       ok: false,

@@ -3,6 +3,7 @@ import type { Build } from "../../call/build.ts";
 import { type BudgetRule, newBudget, takeExtra } from "../../call/budget.ts";
 import type { Call, Next } from "../../call/call.ts";
 import { abortedOutcome, matcher } from "../../call/classify.ts";
+import { codeName } from "../../call/codes.ts";
 import { discard, type Failure, type Outcome } from "../../call/outcome.ts";
 import { waited } from "../../call/waiting.ts";
 import { durationMs } from "../../policy/duration.ts";
@@ -30,7 +31,7 @@ export const buildRetry: Build<RetryDefinition> = (definition, env, { label }) =
         kind: "retry",
         what,
         attempt: done,
-        detail: { code: failure.code, status: failure.status, ...detail },
+        detail: { code: codeName(failure.code), status: failure.status, ...detail },
       });
     };
     if (call.signal?.aborted === true) return undefined;
@@ -48,7 +49,7 @@ export const buildRetry: Build<RetryDefinition> = (definition, env, { label }) =
       kind: "retry",
       what: "retrying",
       attempt: done,
-      detail: { code: failure.code, status: failure.status, waitMs: wait, next: done + 1 },
+      detail: { code: codeName(failure.code), status: failure.status, waitMs: wait, next: done + 1 },
     });
     return wait;
   }
