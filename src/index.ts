@@ -1,6 +1,7 @@
 // The public names of premesh, listed by hand.
 export { createClient } from "./client.ts";
-export type { Client, ClientOptions, ClientSnapshot, ClientStatus, LayerStatus, RunOptions } from "./client.ts";
+export type { Client, ClientOptions, RunOptions } from "./client.ts";
+export type { ClientSnapshot, ClientStatus, LayerStatus } from "./policies-in-force.ts";
 export { breaker } from "./layers/breaker/definition.ts";
 export type {
   BreakerDefinition,

@@ -21,7 +21,6 @@ export interface CallRecord {
   readonly revision: string;
   readonly target: string;
   readonly method: string;
-  readonly startedAt: number;
   /** How often it was sent. */
   attempts: number;
   /** How often a byte of it may have left: an attempt that found no connection is not in here. */

@@ -1,5 +1,10 @@
-// Records by what came of the call: a response or an error leads back to what is known of it.
+// Records of calls, also by what came of the call: a response or an error leads back to what is known of it.
 import type { CallRecord } from "./call.ts";
+
+/** The record of a call that begins. */
+export function newRecord(policy: string, revision: string, target: string, method: string): CallRecord {
+  return { policy, revision, target, method, attempts: 0, sent: 0, decisions: undefined };
+}
 
 const records = new WeakMap<object, CallRecord>();
 

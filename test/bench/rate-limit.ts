@@ -24,7 +24,7 @@ const call: Call = {
   idempotent: undefined,
   idempotencyKey: undefined,
   payload: { replayable: true },
-  record: { policy: "bench", revision: "", target: "bench", method: "GET", startedAt: 0, attempts: 0, sent: 0, decisions: undefined },
+  record: { policy: "bench", revision: "", target: "bench", method: "GET", attempts: 0, sent: 0, decisions: undefined },
   tracer: undefined,
   send: next,
 };

@@ -68,7 +68,7 @@ export interface BareOptions {
 }
 
 export function newRecord(target: string): CallRecord {
-  return { policy: "bare", revision: "0", target, method: "GET", startedAt: 0, attempts: 0, sent: 0, decisions: undefined };
+  return { policy: "bare", revision: "0", target, method: "GET", attempts: 0, sent: 0, decisions: undefined };
 }
 
 /** Compiles the layers and puts a script beneath them. Time is `Date.now`, so that a stopped clock counts. */

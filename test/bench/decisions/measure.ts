@@ -27,7 +27,7 @@ export function newCall(signal?: AbortSignal): Call {
     idempotent: true,
     idempotencyKey: undefined,
     payload: { replayable: true },
-    record: { policy: "bench", revision: "", target: "bench", method: "GET", startedAt: 0, attempts: 0, sent: 0, decisions: undefined },
+    record: { policy: "bench", revision: "", target: "bench", method: "GET", attempts: 0, sent: 0, decisions: undefined },
     tracer: undefined,
     send: () => answered,
   };

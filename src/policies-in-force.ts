@@ -1,0 +1,145 @@
+// Policies in force: those that calls go through now, with the state of their layers; replaced as a whole, and state that still fits is kept.
+import type { LayerState } from "./call/build.ts";
+import type { Env } from "./call/env.ts";
+import { type Compiled, compilePolicy, type NamedLayers } from "./compile.ts";
+import { PolicyError } from "./policy/error.ts";
+import { type Matching, newMatching } from "./policy/matching.ts";
+import type { LayerKind, Policy } from "./policy/policy.ts";
+import { revision } from "./policy/revision.ts";
+import { checkedPolicies } from "./policy/validate.ts";
+
+/** The state of one layer for one target, as plain JSON. */
+export interface LayerStatus {
+  readonly kind: LayerKind;
+  readonly layer: string;
+  readonly index: number;
+  readonly state: Readonly<Record<string, unknown>>;
+}
+
+export interface ClientStatus {
+  /** Policies by name. */
+  readonly policies: Readonly<
+    Record<string, { readonly revision: string; readonly targets: Readonly<Record<string, readonly LayerStatus[]>> }>
+  >;
+}
+
+/** State that survives a restart, as plain JSON: `policy → target → index of layer → state`. */
+export type ClientSnapshot = Readonly<
+  Record<string, Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>>
+>;
+
+export interface PoliciesInForce {
+  /** The policy that an outgoing call matches. `host` with its port, in lower case. */
+  find(host: string, path: string, method: string): Compiled | undefined;
+  /** The policy of that name; throws `ERR_PREMESH_UNKNOWN_POLICY`. */
+  named(name: string): Compiled;
+  /** Throws when one is wrong, and then changes nothing. */
+  replace(policies: readonly Policy[]): void;
+  readonly status: () => ClientStatus;
+  readonly snapshot: () => ClientSnapshot;
+  readonly isolate: (policy: string) => void;
+  readonly reset: (policy: string) => void;
+}
+
+interface PolicySet {
+  readonly byName: ReadonlyMap<string, Compiled>;
+  readonly matching: Matching<Compiled>;
+}
+
+export function newPoliciesInForce(first: readonly Policy[], env: Env, snapshot: ClientSnapshot): PoliciesInForce {
+  const isolated = new Set<string>();
+  const shared: NamedLayers = new Map();
+  let set = policySet(first);
+  restore(snapshot);
+
+  function policySet(policies: readonly Policy[], before?: PolicySet): PolicySet {
+    const checked = checkedPolicies(policies, (index) => `policies[${index}]`);
+    const compiled = checked.map((policy) => {
+      const old = before?.byName.get(policy.name);
+      return old?.revision === revision(policy) ? old : compilePolicy(policy, env, shared, old, born);
+    });
+    const used = new Set(checked.flatMap(({ layers }) => layers.map(({ name }) => name)));
+    for (const name of shared.keys()) if (!used.has(name)) shared.delete(name);
+    return { byName: new Map(compiled.map((one) => [one.policy.name, one])), matching: newMatching(compiled) };
+  }
+
+  /** Layers that are new, for a new target or after an update, are shut if their policy is isolated. */
+  function born(target: string, compiled: Compiled): void {
+    if (isolated.has(compiled.policy.name)) for (const { state } of compiled.statesOf(target)) state.isolate?.();
+  }
+
+  /** Done at once and not with a target's first call: what remains of a time runs from now on. */
+  function restore(whole: ClientSnapshot): void {
+    for (const compiled of set.byName.values()) {
+      for (const [target, saved] of Object.entries(whole[compiled.policy.name] ?? {})) {
+        compiled.stackFor(target);
+        for (const { index, state } of compiled.statesOf(target)) {
+          const one: unknown = (saved as typeof saved | null)?.[String(index)]; // the cast: it comes from a file
+          if (typeof one === "object" && one !== null) state.restore?.(one as LayerStatus["state"]); // whatever else stands in the file is no state
+        }
+      }
+    }
+  }
+
+  function named(name: string): Compiled {
+    const compiled = set.byName.get(name);
+    if (compiled !== undefined) return compiled;
+    const known = [...set.byName.keys()].join(", ") || "none";
+    throw new PolicyError("ERR_PREMESH_UNKNOWN_POLICY", `there is no policy "${name}"; this client has: ${known}`, { policy: name });
+  }
+
+  const eachPolicy = <T>(show: (compiled: Compiled) => T): Record<string, T> =>
+    Object.fromEntries([...set.byName].map(([name, compiled]) => [name, show(compiled)]));
+
+  return {
+    find: (host, path, method) => set.matching.find(host, path, method),
+    named,
+    replace: (next) => {
+      set = policySet(next, set);
+      for (const name of isolated) if (!set.byName.has(name)) isolated.delete(name);
+    },
+    status: () => ({
+      policies: eachPolicy((compiled) => ({
+        revision: compiled.revision,
+        targets: eachTarget(compiled, (states) =>
+          states.map(({ kind, layer, index, state }) => ({ kind, layer, index, state: state.status() })),
+        ),
+      })),
+    }),
+
+    snapshot: () =>
+      eachPolicy((compiled) =>
+        eachTarget(compiled, (states) =>
+          Object.fromEntries(
+            states.flatMap(({ index, state }) => (state.snapshot === undefined ? [] : [[String(index), state.snapshot()] as const])),
+          ),
+        ),
+      ),
+
+    isolate: (policy) => {
+      const compiled = named(policy);
+      if (!compiled.policy.layers.some(({ kind }) => kind === "breaker")) {
+        throw new PolicyError(
+          "ERR_PREMESH_INVALID_OPTIONS",
+          `policy "${policy}" has no breaker to isolate it with: add breaker() to its layers`,
+          { policy },
+        );
+      }
+      isolated.add(policy);
+      eachState(compiled, (state) => state.isolate?.());
+    },
+
+    reset: (policy) => {
+      isolated.delete(policy);
+      eachState(named(policy), (state) => state.reset?.());
+    },
+  };
+}
+
+function eachTarget<T>(compiled: Compiled, show: (states: ReturnType<Compiled["statesOf"]>) => T): Record<string, T> {
+  return Object.fromEntries([...compiled.targets.keys()].map((target) => [target, show(compiled.statesOf(target))]));
+}
+
+function eachState(compiled: Compiled, act: (state: LayerState) => void): void {
+  for (const target of compiled.targets.keys()) for (const { state } of compiled.statesOf(target)) act(state);
+}

@@ -1,0 +1,33 @@
+// The call that a `fetch` makes, and what its caller gets in the end.
+import type { Call, CallRecord } from "../../call/call.ts";
+import type { Outcome } from "../../call/outcome.ts";
+import { fetchResult } from "./edge.ts";
+import { type FetchInit, type FetchInput, type FetchPayload, metadataOf, payloadOf, signalOf } from "./request.ts";
+
+export function fetchCall(input: FetchInput, init: FetchInit | undefined, url: URL, record: CallRecord, send: Call["send"]): Call {
+  const signal = signalOf(input, init);
+  const { idempotent, idempotencyKey } = init?.premesh ?? {};
+  return {
+    target: record.target,
+    origin: undefined,
+    method: record.method,
+    metadata: metadataOf(input, init),
+    added: undefined,
+    attempt: 1,
+    deadline: Number.POSITIVE_INFINITY,
+    signal,
+    idempotent,
+    idempotencyKey,
+    payload: payloadOf(input, init, url, signal),
+    record,
+    tracer: undefined,
+    send,
+  };
+}
+
+/** No further attempt will come: the body is let go, and the outcome becomes a Response or is thrown. */
+export function fetchConclusion(outcome: Outcome<unknown>, { payload, record }: Call): Response {
+  // the casts: the call was made by fetchCall, so its payload and its responses are fetch's
+  (payload as FetchPayload).settle(outcome.response === undefined, outcome.ok ? undefined : outcome.cause);
+  return fetchResult(outcome as Outcome<Response>, record);
+}
