@@ -26,6 +26,8 @@ interface Handler {
 /** An undici dispatcher, as far as it concerns us. */
 export interface Dispatcher {
   dispatch(options: DispatchOptions, handler: Handler): boolean;
+  /** True for a MockAgent at work, to which fetch hands the body as the caller gave it. */
+  readonly isMockActive?: boolean;
 }
 
 const LEGACY_GLOBAL = Symbol.for("undici.globalDispatcher.1");
@@ -74,11 +76,18 @@ export class Tap implements Dispatcher {
     this.#open++;
     this.#abort = undefined;
     for (const [name, value] of this.#fields) addField(options, name, value);
-    const under = this.#under ?? globalDispatcher(handler);
+    const agent = this.#under ?? globalDispatcher(handler);
     this.#fail = handler.onRequestStart === undefined ? this.#listenLegacy(handler) : this.#listen(handler);
-    if (this.#aborted === undefined) return under.dispatch(options, handler);
+    if (this.#aborted === undefined) return agent.dispatch(options, handler);
     this.#fail(this.#aborted.reason);
     return true;
+  }
+
+  /** What fetch asks before it has a handler, so that the generation is not known: either of the global ones may be the mock. */
+  get isMockActive(): boolean {
+    const globals = globalThis as unknown as Record<symbol, Dispatcher | undefined>; // the cast: undici keeps its dispatcher there
+    if (this.#under !== undefined) return this.#under.isMockActive === true;
+    return globals[CURRENT_GLOBAL]?.isMockActive === true || globals[LEGACY_GLOBAL]?.isMockActive === true;
   }
 
   /** Ends the attempt at once, whatever it is doing. While it has no connection, fetch is told so directly, and undici as soon as it has one. */
