@@ -2,7 +2,9 @@
 import type { Call, CallRecord } from "../../call/call.ts";
 import type { Outcome } from "../../call/outcome.ts";
 import { fetchResult } from "./edge.ts";
-import { type FetchInit, type FetchInput, type FetchPayload, metadataOf, payloadOf, signalOf } from "./request.ts";
+import type { FetchPayload } from "./once.ts";
+import { payloadOf } from "./payload.ts";
+import { type FetchInit, type FetchInput, metadataOf, signalOf } from "./request.ts";
 
 export function fetchCall(input: FetchInput, init: FetchInit | undefined, url: URL, record: CallRecord, send: Call["send"]): Call {
   const signal = signalOf(input, init);

@@ -9,7 +9,8 @@ import { parseRetryAfter } from "../../call/retry-after.ts";
 import { runtimeFetch } from "./beneath.ts";
 import { watched } from "./foreign.ts";
 import { drop } from "./drop.ts";
-import { type FetchFunction, type FetchInput, type FetchPayload, requestIn } from "./request.ts";
+import type { FetchPayload } from "./once.ts";
+import { type FetchFunction, type FetchInput, requestIn } from "./request.ts";
 import { Tap } from "./tap.ts";
 
 type Field = readonly [name: string, value: string];
@@ -57,7 +58,9 @@ function attempt(call: Call, payload: FetchPayload, fetch: FetchFunction, foreig
       tap.returned();
       const end = tap.used ? tap.end : newEnd();
       const seen = tap.used ? response : watched(response, end);
-      return concluded(httpOutcome(seen, seen.status, parseRetryAfter(seen.headers.get("retry-after")), end, drop));
+      const { status } = seen;
+      const wait = status < 400 ? undefined : parseRetryAfter(seen.headers.get("retry-after")); // a healthy response's headers stay unparsed
+      return concluded(httpOutcome(seen, status, wait, end, drop));
     },
     (error: unknown) => concluded(failureOf(error, call, payload, tap, foreign)),
   );
