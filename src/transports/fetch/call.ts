@@ -4,7 +4,7 @@ import type { Outcome } from "../../call/outcome.ts";
 import { fetchResult } from "./edge.ts";
 import type { FetchPayload } from "./once.ts";
 import { payloadOf } from "./payload.ts";
-import { type FetchInit, type FetchInput, metadataOf, signalOf } from "./request.ts";
+import { type FetchInit, type FetchInput, FetchMetadata, signalOf } from "./request.ts";
 
 export function fetchCall(input: FetchInput, init: FetchInit | undefined, url: URL, record: CallRecord, send: Call["send"]): Call {
   const signal = signalOf(input, init);
@@ -13,7 +13,7 @@ export function fetchCall(input: FetchInput, init: FetchInit | undefined, url: U
     target: record.target,
     origin: undefined,
     method: record.method,
-    metadata: metadataOf(input, init),
+    metadata: new FetchMetadata(input, init),
     added: undefined,
     attempt: 1,
     deadline: Number.POSITIVE_INFINITY,

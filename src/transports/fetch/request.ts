@@ -28,7 +28,7 @@ export function requestIn(input: FetchInput): Request | undefined {
 /** The URL of a call, or `undefined` when it is none that fetch sends over HTTP; fetch then says what is wrong with it. */
 export function urlOf(input: FetchInput): URL | undefined {
   const text = typeof input === "string" ? input : input instanceof URL ? input.href : (requestIn(input)?.url ?? written(input));
-  const url = typeof text === "string" && URL.canParse(text) ? new URL(text) : undefined;
+  const url = typeof text === "string" ? URL.parse(text) : null;
   return url?.protocol === "http:" || url?.protocol === "https:" ? url : undefined;
 }
 
@@ -58,15 +58,21 @@ export function signalOf(input: FetchInput, init: RequestInit | undefined): Abor
   return typeof signal?.addEventListener === "function" ? signal : undefined; // fetch will say that it is none
 }
 
-/** Headers of a call, parsed only when a layer asks. */
-export function metadataOf(input: FetchInput, init: RequestInit | undefined): Metadata {
-  let headers: Headers | undefined;
-  return {
-    get: (name) => {
-      headers ??= headersOf(input, init);
-      return headers.get(name) ?? undefined;
-    },
-  };
+/** Headers of a call, parsed only when a layer asks. A class, since one is made for every call. */
+export class FetchMetadata implements Metadata {
+  readonly #input: FetchInput;
+  readonly #init: RequestInit | undefined;
+  #headers: Headers | undefined = undefined;
+
+  constructor(input: FetchInput, init: RequestInit | undefined) {
+    this.#input = input;
+    this.#init = init;
+  }
+
+  get(name: string): string | undefined {
+    this.#headers ??= headersOf(this.#input, this.#init);
+    return this.#headers.get(name) ?? undefined;
+  }
 }
 
 function headersOf(input: FetchInput, init: RequestInit | undefined): Headers {

@@ -1,7 +1,7 @@
 // Sends one attempt with `fetch` and gives its outcome.
 import type { AttemptSpan, Call } from "../../call/call.ts";
 import { abortedOutcome, errorOutcome, httpOutcome, misuseOutcome } from "../../call/classify.ts";
-import { newEnd, whenEnded } from "../../call/end.ts";
+import { type End, newEnd, whenEnded } from "../../call/end.ts";
 import type { Env } from "../../call/env.ts";
 import { discard, type Failure, type Outcome } from "../../call/outcome.ts";
 import { nativeSignal, type Signal } from "../../call/signal.ts";
@@ -26,19 +26,12 @@ export function fetchSender(fetchNow: () => FetchFunction, env: Env): (call: Cal
     const payload = call.payload as FetchPayload; // the cast: this sender is only put on calls with this payload
     const fetch = fetchNow();
     const foreign = fetch !== runtimeFetch;
-    // The runtime's fetch hears the caller's own signal without us; a signal that a layer has put in its place reaches it through the tap.
-    if (signal === undefined || (signal === payload.signal && !foreign)) return attempt(call, payload, fetch, foreign, env).outcome;
-    return interruptible(attempt(call, payload, fetch, foreign, env), signal, payload.signal);
+    return attempt(call, payload, fetch, foreign, env);
   };
 }
 
-interface Sending {
-  readonly outcome: Promise<Outcome<Response>>;
-  readonly tap: Tap;
-}
-
-function attempt(call: Call, payload: FetchPayload, fetch: FetchFunction, foreign: boolean, env: Env): Sending {
-  const { record } = call;
+function attempt(call: Call, payload: FetchPayload, fetch: FetchFunction, foreign: boolean, env: Env): Promise<Outcome<Response>> {
+  const { record, signal } = call;
   record.attempts++;
   if (foreign) record.sent++;
   const span = call.tracer?.start(call, attributesOf(call, payload.url));
@@ -46,41 +39,49 @@ function attempt(call: Call, payload: FetchPayload, fetch: FetchFunction, foreig
   const tap = new Tap(payload.dispatcher, fields, () => {
     if (!foreign) record.sent++;
   });
-  const concluded = (outcome: Outcome<Response>): Outcome<Response> => {
+  const responded = (response: Response): Outcome<Response> => {
+    tap.returned();
+    const end = tap.used ? tap.end : newEnd();
+    const outcome = responseOutcome(tap.used ? response : watched(response, end), end);
     span?.end(outcome);
     return outcome;
   };
-  const outcome = begun(() => {
-    const init = foreign ? foreignInit(call, payload, tap, fields) : nativeInit(call, payload, tap);
-    return fetch(destination(call, payload), init);
-  }).then(
-    (response) => {
-      tap.returned();
-      const end = tap.used ? tap.end : newEnd();
-      const seen = tap.used ? response : watched(response, end);
-      const { status } = seen;
-      const wait = status < 400 ? undefined : parseRetryAfter(seen.headers.get("retry-after")); // a healthy response's headers stay unparsed
-      return concluded(httpOutcome(seen, status, wait, end, drop));
-    },
-    (error: unknown) => concluded(failureOf(error, call, payload, tap, foreign)),
-  );
-  return { outcome, tap };
+  const failed = (error: unknown): Failure<never> => {
+    const outcome = failureOf(error, call, payload, tap, foreign);
+    span?.end(outcome);
+    return outcome;
+  };
+  let sending: Promise<Response>;
+  try {
+    // what is awaited inside may be any thenable, of a mock
+    sending = Promise.resolve(
+      fetch(destination(call, payload), foreign ? foreignInit(call, payload, tap, fields) : nativeInit(call, payload, tap)),
+    );
+  } catch (error) {
+    return Promise.resolve(failed(error)); // what throws at once fails like what fails later: nothing may be thrown past the layers
+  }
+  // The runtime's fetch hears the caller's own signal without us; a signal that a layer has put in its place reaches it through the tap.
+  if (signal === undefined || (signal === payload.signal && !foreign)) return sending.then(responded, failed);
+  return interruptible(sending, responded, failed, tap, signal, payload.signal);
 }
 
-/** What throws at once fails like what fails later: nothing may be thrown past the layers. */
-function begun(send: () => Promise<Response>): Promise<Response> {
-  try {
-    return Promise.resolve(send());
-  } catch (error) {
-    return Promise.reject(error); // oxlint-disable-line typescript/prefer-promise-reject-errors -- as it came
-  }
+function responseOutcome(response: Response, end: End): Outcome<Response> {
+  const { status } = response;
+  return httpOutcome(response, status, status < 400 ? undefined : parseRetryAfter(response.headers.get("retry-after")), end, drop);
 }
 
 /**
  * Gives the outcome at once when a layer's signal is aborted, without waiting for fetch to say so: what stands between, such as a bulkhead, has then
  * let go before the caller goes on. The signal reaches fetch until the response has ended.
  */
-function interruptible({ outcome, tap }: Sending, signal: Signal, own: AbortSignal | undefined): Promise<Outcome<Response>> {
+function interruptible(
+  sending: Promise<Response>,
+  responded: (response: Response) => Outcome<Response>,
+  failed: (error: unknown) => Outcome<Response>,
+  tap: Tap,
+  signal: Signal,
+  own: AbortSignal | undefined,
+): Promise<Outcome<Response>> {
   return new Promise((resolve) => {
     let settled = false;
     const abort = (): void => {
@@ -88,15 +89,17 @@ function interruptible({ outcome, tap }: Sending, signal: Signal, own: AbortSign
       settled = true;
       resolve(abortedOutcome(signal, tap.connected || !tap.used));
     };
+    const settle = (outcome: Outcome<Response>): void => {
+      if (settled) return discard(outcome);
+      settled = true;
+      whenEnded(outcome.end, () => signal.removeEventListener("abort", abort));
+      return resolve(outcome);
+    };
     signal.addEventListener("abort", abort, { once: true });
-    void outcome.then((given) => {
-      if (settled) discard(given);
-      else {
-        settled = true;
-        whenEnded(given.end, () => signal.removeEventListener("abort", abort));
-      }
-      resolve(given);
-    });
+    sending.then(
+      (response) => settle(responded(response)),
+      (error: unknown) => settle(failed(error)),
+    );
   });
 }
 

@@ -3,24 +3,13 @@
 // The native Response stays untouched: rebuilding one around a TransformStream costs 25-45 % more CPU a request and loses `url` and `redirected`.
 // No undici is imported and nothing crosses its majors: whatever fetch hands over goes to the dispatcher it would have used itself.
 import { type End, endNow, newEnd } from "../../call/end.ts";
+import { fail, type Handler, type Listener, listen } from "./handler.ts";
 
 type Headers_ = Record<string, string> | string[];
 
 /** What fetch hands to a dispatcher; the fields that we look at. */
 interface DispatchOptions {
   headers?: Headers_ | Iterable<[string, string]> | null;
-}
-
-/** A handler of either generation of undici's interface; fetch makes a new one for each dispatch. */
-interface Handler {
-  onConnect?(abort: (reason: unknown) => void, ...rest: unknown[]): unknown;
-  onHeaders?(status: number, ...rest: unknown[]): unknown;
-  onComplete?(...rest: unknown[]): unknown;
-  onError?(error: unknown, ...rest: unknown[]): unknown;
-  onRequestStart?(controller: { abort(reason: unknown): void }, ...rest: unknown[]): unknown;
-  onResponseStart?(controller: unknown, status: number, ...rest: unknown[]): unknown;
-  onResponseEnd?(...rest: unknown[]): unknown;
-  onResponseError?(controller: unknown, error: unknown, ...rest: unknown[]): unknown;
 }
 
 /** An undici dispatcher, as far as it concerns us. */
@@ -43,7 +32,7 @@ function globalDispatcher(handler: Handler): Dispatcher {
 }
 
 /** One `fetch` seen from below. A class, since undici's API asks for an object with a `dispatch` method. */
-export class Tap implements Dispatcher {
+export class Tap implements Dispatcher, Listener {
   readonly end: End = newEnd();
   /** fetch has come here; otherwise the response is not undici's, and its end must be seen elsewhere. */
   used = false;
@@ -57,8 +46,8 @@ export class Tap implements Dispatcher {
   #returned = false;
   /** Ends the dispatch that is under way; known once a connection has taken it. */
   #abort: ((reason: unknown) => void) | undefined;
-  /** Tells fetch that the dispatch under way has failed. */
-  #fail: ((reason: unknown) => void) | undefined;
+  /** fetch's side of the dispatch under way. */
+  #handler: Handler | undefined;
   #aborted: { readonly reason: unknown } | undefined;
   readonly #under: Dispatcher | undefined;
   readonly #fields: readonly (readonly [name: string, value: string])[];
@@ -77,9 +66,10 @@ export class Tap implements Dispatcher {
     this.#abort = undefined;
     for (const [name, value] of this.#fields) addField(options, name, value);
     const agent = this.#under ?? globalDispatcher(handler);
-    this.#fail = handler.onRequestStart === undefined ? this.#listenLegacy(handler) : this.#listen(handler);
+    this.#handler = handler;
+    listen(handler, this);
     if (this.#aborted === undefined) return agent.dispatch(options, handler);
-    this.#fail(this.#aborted.reason);
+    fail(handler, this.#aborted.reason);
     return true;
   }
 
@@ -94,7 +84,8 @@ export class Tap implements Dispatcher {
   abort(reason: unknown): void {
     if (this.#aborted !== undefined) return;
     this.#aborted = { reason };
-    (this.#abort ?? this.#fail)?.(reason);
+    if (this.#abort !== undefined) this.#abort(reason);
+    else if (this.#handler !== undefined) fail(this.#handler, reason);
   }
 
   /** fetch has given its response: when nothing is open any more, the response is over. */
@@ -103,7 +94,8 @@ export class Tap implements Dispatcher {
     if (this.#open === 0) endNow(this.end);
   }
 
-  #started(abort: (reason: unknown) => void): void {
+  /** A connection has taken the dispatch; `abort` ends it. */
+  started(abort: (reason: unknown) => void): void {
     if (!this.connected) {
       this.connected = true;
       this.#onConnected();
@@ -112,75 +104,10 @@ export class Tap implements Dispatcher {
     if (this.#aborted !== undefined) abort(this.#aborted.reason);
   }
 
-  /** What to call when a dispatch is over; handlers may hear of one failure twice, and only the first counts. */
-  #closer(): (error: unknown) => void {
-    let over = false;
-    return (error) => {
-      if (over) return;
-      over = true;
-      this.#open--;
-      if (this.#returned && this.#open === 0) endNow(this.end, error);
-    };
-  }
-
-  // Methods are overridden on the handler itself: it is fetch's own fresh object, and a Proxy around it costs 2-8 us a request.
-
-  /** Listens to a handler of undici 6 and 7; gives what makes it fail. */
-  #listenLegacy(handler: Handler): (reason: unknown) => void {
-    // oxlint-disable-next-line typescript/unbound-method -- each is called with the handler as its `this`, below
-    const { onConnect, onHeaders, onComplete, onError } = handler;
-    const started = (abort: (reason: unknown) => void): void => this.#started(abort);
-    const headed = (status: number): boolean => (this.headed = status >= 200);
-    const close = this.#closer();
-    handler.onConnect = function (abort, ...rest) {
-      const result: unknown = onConnect?.call(this, abort, ...rest);
-      started(abort);
-      return result;
-    };
-    handler.onHeaders = function (status, ...rest) {
-      headed(status);
-      return onHeaders?.call(this, status, ...rest);
-    };
-    handler.onComplete = function (...all) {
-      const result: unknown = onComplete?.apply(this, all);
-      close(undefined);
-      return result;
-    };
-    handler.onError = function (error, ...rest) {
-      const result: unknown = onError?.call(this, error, ...rest);
-      close(error);
-      return result;
-    };
-    return (reason) => void handler.onError?.(reason);
-  }
-
-  /** Listens to a handler of undici 8; gives what makes it fail. */
-  #listen(handler: Handler): (reason: unknown) => void {
-    // oxlint-disable-next-line typescript/unbound-method -- each is called with the handler as its `this`, below
-    const { onRequestStart, onResponseStart, onResponseEnd, onResponseError } = handler;
-    const started = (abort: (reason: unknown) => void): void => this.#started(abort);
-    const headed = (status: number): boolean => (this.headed = status >= 200);
-    const close = this.#closer();
-    handler.onRequestStart = function (controller, ...rest) {
-      const result: unknown = onRequestStart?.call(this, controller, ...rest);
-      started((reason) => controller.abort(reason));
-      return result;
-    };
-    handler.onResponseStart = function (controller, status, ...rest) {
-      headed(status);
-      return onResponseStart?.call(this, controller, status, ...rest);
-    };
-    handler.onResponseEnd = function (...all) {
-      const result: unknown = onResponseEnd?.apply(this, all);
-      close(undefined);
-      return result;
-    };
-    handler.onResponseError = function (controller, error, ...rest) {
-      const result: unknown = onResponseError?.call(this, controller, error, ...rest);
-      close(error);
-      return result;
-    };
-    return (reason) => void handler.onResponseError?.(undefined, reason);
+  /** A dispatch is over. */
+  closed(error: unknown): void {
+    this.#open--;
+    if (this.#returned && this.#open === 0) endNow(this.end, error);
   }
 }
 

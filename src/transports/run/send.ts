@@ -33,7 +33,7 @@ export function sendRun(call: Call): Promise<Outcome<unknown>> {
   let pending: boolean;
   try {
     // the cast: this sender is only put on calls with this payload
-    result = (call.payload as RunPayload).work(attemptOf(call));
+    result = (call.payload as RunPayload).work(new RunAttempt(call));
     pending = isThenable(result); // a `then` may be a getter, and throw
   } catch (error) {
     return Promise.resolve(thrownOutcome(error));
@@ -42,15 +42,21 @@ export function sendRun(call: Call): Promise<Outcome<unknown>> {
   return signal === undefined ? Promise.resolve(result).then(succeeded, thrownOutcome) : raced(result, signal);
 }
 
-/** Few works ask for the signal, so it is made for those that do. */
-function attemptOf({ attempt, target, signal }: Call): Attempt {
-  return {
-    attempt,
-    target,
-    get signal() {
-      return signal === undefined ? neverAborted : nativeSignal(signal);
-    },
-  };
+/** Few works ask for the signal, so it is made for those that do. A class, since one is made for every attempt. */
+class RunAttempt implements Attempt {
+  readonly attempt: number;
+  readonly target: string;
+  readonly #signal: Signal | undefined;
+
+  constructor({ attempt, target, signal }: Call) {
+    this.attempt = attempt;
+    this.target = target;
+    this.#signal = signal;
+  }
+
+  get signal(): AbortSignal {
+    return this.#signal === undefined ? neverAborted : nativeSignal(this.#signal);
+  }
 }
 
 const succeeded = (response: unknown): Outcome<unknown> => ({ ok: true, response });
