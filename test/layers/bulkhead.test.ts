@@ -76,7 +76,7 @@ test("whoever has waited for the timeout is refused; a full queue refuses at onc
   assert.equal(waiting.settled, false);
   await time.pass(1);
   assert.ok(waiting.value !== undefined && failureOf(waiting.value).by === "bulkhead");
-  assert.deepEqual(stack.whats(), ["refused", "waited-too-long"]);
+  assert.deepEqual(stack.whats(), ["queued", "refused", "waited-too-long"]);
   assert.deepEqual(stack.status("bulkhead"), { active: 1, limit: 1, waiting: 0 });
   caller.abort();
   await turns();
@@ -213,5 +213,21 @@ test("work that throws at once, gives no promise, or gives something odd, gives 
   for (const work of odd) {
     await client.run("p", work).catch((error: unknown) => assert.ok(error === boom || error === evil));
     assert.equal(activeOf(client), 0);
+  }
+});
+
+test("in shadow it says what would have waited, and what would have been refused", async () => {
+  for (const [queue, what] of [
+    [undefined, "would-be-refused"],
+    [{ size: 1 }, "would-be-queued"],
+  ] as const) {
+    const stack = bare([bulkhead({ limit: 1, shadow: true, ...(queue === undefined ? {} : { queue }) })]);
+    const first = heldAnswer();
+    stack.answers(first.answer, ok);
+    const held = stack.call();
+    assert.deepEqual([(await stack.call()).ok, stack.whats()], [true, [what]]);
+    first.release();
+    await held;
+    stack.idle();
   }
 });

@@ -207,3 +207,19 @@ test("a call in flight holds nothing: it is a limit of starts", async (t) => {
   assert.equal(stack.sent.length, 2);
   caller.abort();
 });
+
+test("says that a call waits, and in shadow that it would have waited", async (t) => {
+  const time = stoppedTime(t);
+  const limit = { rate: 1, per: "1s", burst: 1, queue: { size: 1, timeout: "5s" } } as const;
+  const waiting = bare([rateLimit(limit)]);
+  await waiting.call();
+  const second = watch(waiting.call());
+  await turns();
+  assert.deepEqual([second.settled, waiting.whats()], [false, ["queued"]]);
+  assert.deepEqual(waiting.reports[0]?.detail, { waiting: 0, waitMs: 1_000 });
+  await time.pass(1_000);
+  assert.equal(second.settled, true);
+  const shadow = bare([rateLimit({ ...limit, shadow: true })]);
+  await shadow.call();
+  assert.deepEqual([(await shadow.call()).ok, shadow.whats()], [true, ["would-be-queued"]]);
+});

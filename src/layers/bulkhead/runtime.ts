@@ -21,15 +21,16 @@ export const buildBulkhead: Build<BulkheadDefinition> = (definition, env, { labe
     if (!line.grant()) active--;
   }
 
-  function refusal(call: Call, what: string): Failure<never> | undefined {
+  function report(call: Call, what: "refused" | "queued" | "waited-too-long"): void {
     env.report(call, {
       layer: label,
       kind: "bulkhead",
       what: shadow ? `would-be-${what}` : what,
       detail: { limit, active, waiting: line.length() },
     });
-    return shadow ? undefined : { ok: false, code: Code.UNAVAILABLE, by: "bulkhead", sent: false, conditions: REFUSAL, layer: label };
   }
+
+  const refused: Failure<never> = { ok: false, code: Code.UNAVAILABLE, by: "bulkhead", sent: false, conditions: REFUSAL, layer: label };
 
   return {
     layer: (next) => {
@@ -43,16 +44,18 @@ export const buildBulkhead: Build<BulkheadDefinition> = (definition, env, { labe
           active++;
           return run(call);
         }
-        if (shadow || queue === undefined || line.length() >= queue.size) {
-          const refused = refusal(call, "refused");
-          if (refused !== undefined) return Promise.resolve(refused);
+        const room = queue !== undefined && line.length() < queue.size;
+        report(call, room ? "queued" : "refused");
+        if (shadow) {
           active++;
           return run(call);
         }
+        if (!room) return Promise.resolve(refused);
         return line.wait(patience, call.signal).then((turn) => {
           if (turn === "granted") return run(call); // the place was handed over, so `active` already counts it
           if (turn === "aborted") return gaveUpOutcome(call.signal);
-          return refusal(call, "waited-too-long") ?? gaveUpOutcome(call.signal);
+          report(call, "waited-too-long");
+          return refused;
         });
       };
     },

@@ -55,13 +55,13 @@ export const buildRateLimit: Build<RateLimitDefinition> = (definition, env, { la
     }
   }
 
-  function refusal(waitMs: number, what: string, call: Call): Failure<never> | undefined {
-    env.report(call, {
-      layer: label,
-      kind: "rateLimit",
-      what: shadow ? `would-be-${what}` : what,
-      detail: { rate, per: definition.per, burst, retryAfterMs: Math.ceil(waitMs) },
-    });
+  function report(call: Call, what: "refused" | "queued", detail: Readonly<Record<string, unknown>>): void {
+    env.report(call, { layer: label, kind: "rateLimit", what: shadow ? `would-be-${what}` : what, detail });
+  }
+
+  /** `undefined` in shadow. */
+  function refusal(call: Call, waitMs: number): Failure<never> | undefined {
+    report(call, "refused", { rate, per: definition.per, burst, retryAfterMs: Math.ceil(waitMs) });
     if (shadow) return undefined;
     return {
       ok: false,
@@ -99,7 +99,7 @@ export const buildRateLimit: Build<RateLimitDefinition> = (definition, env, { la
     const how = await turn;
     if (how === "granted") return undefined;
     if (how === "aborted") return gaveUpOutcome(call.signal);
-    return refusal(gcraWait(cell, rule, env.now()) + (cell.line?.length() ?? 0) * rule.interval, "refused", call);
+    return refusal(call, gcraWait(cell, rule, env.now()) + (cell.line?.length() ?? 0) * rule.interval);
   }
 
   return {
@@ -112,11 +112,12 @@ export const buildRateLimit: Build<RateLimitDefinition> = (definition, env, { la
         gcraSpend(cell, rule, now);
         return next(call);
       }
-      if (shadow || queue === undefined || waiting >= queue.size || wait > patience) {
-        const refused = refusal(wait, "refused", call);
+      if (queue === undefined || waiting >= queue.size || wait > patience) {
+        const refused = refusal(call, wait);
         return refused === undefined ? next(call) : Promise.resolve(refused);
       }
-      return queued(cell, call).then((refused) => refused ?? next(call));
+      report(call, "queued", { waiting, waitMs: Math.ceil(wait) });
+      return shadow ? next(call) : queued(cell, call).then((refused) => refused ?? next(call));
     },
     state: {
       status: () => {
