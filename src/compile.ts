@@ -1,5 +1,5 @@
 // From a policy and an environment to stacks, one per target; the one table from kind to builder.
-import type { Build, Built, LayerState } from "./call/build.ts";
+import type { Build, LayerState, Plan } from "./call/build.ts";
 import type { Next } from "./call/call.ts";
 import type { Env } from "./call/env.ts";
 import { compose } from "./call/stack.ts";
@@ -29,6 +29,12 @@ const builders: { readonly [K in LayerKind]: Build<LayerDefinitions[K]> } = {
 
 /** How many targets of one policy keep state at a time; beyond, those that were not used of late are forgotten. */
 const MOST_TARGETS = 16_384;
+
+/** A planned layer with its state for one target. */
+interface Built {
+  readonly plan: Plan;
+  readonly state: unknown;
+}
 
 /** One target of a policy: its stack and the layers it is made of. */
 interface Target {
@@ -72,34 +78,33 @@ export function compilePolicy(
     const found = targets.get(name);
     if (found !== undefined) return found;
     if (targets.size >= MOST_TARGETS) forgetOne(targets);
-    const built: Built[] = layers.map((layer, index) => {
+    const built = plans.map((plan, index): Built => {
       const kept = old?.built[inherited[index] ?? -1];
-      if (kept?.state !== undefined) return kept;
-      return build(layer, texts[index] ?? "", index);
+      return kept?.plan.show === undefined ? build(plan, index) : kept;
     });
-    const made: Target = { built, next: compose(built.map(({ layer }) => layer)), used: false };
+    const made: Target = { built, next: composed(built), used: false };
     targets.set(name, made);
     born?.(name, compiled);
     return made;
   }
 
-  function build(definition: LayerDefinition, text: string, index: number): Built {
-    const shared = definition.name === undefined ? undefined : named.get(definition.name);
-    if (shared?.text === text) return shared.built;
+  const plans = layers.map((definition, index): Plan => {
     // the cast: the table pairs each kind with the builder of its own definition
     const builder = builders[definition.kind] as Build<LayerDefinition>;
-    const made = builder(definition, env, {
+    return builder(definition, env, {
       label: definition.name ?? definition.kind,
       insideRetry: retryAt !== -1 && retryAt < index,
-      rest: remembered((other) =>
-        compose(
-          target(other)
-            .built.slice(index + 1)
-            .map(({ layer }) => layer),
-        ),
-      ),
+      rest: remembered((other) => composed(target(other).built.slice(index + 1))),
     });
-    if (definition.name !== undefined && made.state !== undefined) named.set(definition.name, { text, built: made });
+  });
+
+  function build(plan: Plan, index: number): Built {
+    const name = layers[index]?.name;
+    const text = texts[index] ?? "";
+    const shared = name === undefined ? undefined : named.get(name);
+    if (shared?.text === text) return shared.built;
+    const made = { plan, state: plan.newState() };
+    if (name !== undefined && plan.show !== undefined) named.set(name, { text, built: made });
     return made;
   }
 
@@ -117,14 +122,17 @@ export function compilePolicy(
       return target(name).next;
     },
     statesOf: (name) =>
-      (targets.get(name)?.built ?? []).flatMap(({ state }, index) => {
+      (targets.get(name)?.built ?? []).flatMap(({ plan, state }, index) => {
         const layer = layers[index];
-        return state === undefined || layer === undefined ? [] : [{ kind: layer.kind, layer: layer.name ?? layer.kind, index, state }];
+        if (plan.show === undefined || layer === undefined) return [];
+        return [{ kind: layer.kind, layer: layer.name ?? layer.kind, index, state: plan.show(state) }];
       }),
   };
   for (const [name, old] of before?.targets ?? []) target(name, old);
   return compiled;
 }
+
+const composed = (built: readonly Built[]): Next<unknown> => compose(built.map(({ plan, state }) => plan.layer(state)));
 
 function remembered<V>(make: (key: string) => V): (key: string) => V {
   const made = new Map<string, V>();

@@ -24,10 +24,21 @@ export interface LayerState {
   reset?(): void;
 }
 
-export interface Built {
-  readonly layer: Layer;
-  readonly state?: LayerState;
+/** A layer of a policy, for all its targets. What differs between targets is in the state and nowhere else, so that 10,000 of them stay small. */
+export interface Plan<S = unknown> {
+  /** The state of one target is born here. */
+  newState(): S;
+  /** The layer for the target that has this state. */
+  layer(state: S): Layer;
+  /** What can be seen of a state and done to it; absent where there is none to keep. */
+  show?(state: S): LayerState;
 }
 
-/** Makes a layer of its definition; its state is born here. */
-export type Build<D> = (definition: D, env: Env, scope: Scope) => Built;
+/** Plans a layer by its definition. */
+export type Build<D, S = unknown> = (definition: D, env: Env, scope: Scope) => Plan<S>;
+
+/** The plan of a layer that keeps no state. */
+export const stateless = (layer: Layer): Plan => ({ newState: () => undefined, layer: () => layer });
+
+/** The layer with a state of its own. */
+export const alone = <S>(plan: Plan<S>): Layer => plan.layer(plan.newState());

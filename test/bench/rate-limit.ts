@@ -1,4 +1,5 @@
 // Bench: one decision of the rate limiter, as arithmetic and as a layer.
+import { alone } from "../../src/call/build.ts";
 import type { Call, Next } from "../../src/call/call.ts";
 import { monotonicNow, seededRandom } from "../../src/call/env.ts";
 import { compose } from "../../src/call/stack.ts";
@@ -49,7 +50,7 @@ export const bench: Bench = {
     const cell = { due: 0 };
     const env = { now: monotonicNow, random: seededRandom(1), report: () => undefined };
     const scope = { label: "rateLimit", insideRetry: false, rest: () => compose([]) };
-    const limited = buildRateLimit(rateLimit({ rate: 1e9, per: "1s" }), env, scope).layer(next);
+    const limited = alone(buildRateLimit(rateLimit({ rate: 1e9, per: "1s" }), env, scope))(next);
     const each = await interleaved(
       {
         bare: timed(() => next(call) === answered),

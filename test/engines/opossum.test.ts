@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import CircuitBreaker from "opossum";
 import { breaker, createClient, definePolicy } from "../../src/index.ts";
-import { newWindow } from "../../src/layers/breaker/window.ts";
+import { Window } from "../../src/layers/breaker/window.ts";
 import { answer, bare, failing, failureOf, heldAnswer, hung, ok, reset } from "../harness/bare.ts";
 import { gate, turns, stoppedTime, watch } from "../harness/time.ts";
 
@@ -121,7 +121,7 @@ test("pin: each opossum breaker has two intervals of its own", (t) => {
 });
 
 test("a window keeps numbers, not samples: no list grows with the calls, so a failure costs the same after 20,000", () => {
-  const created = newWindow(10_000);
+  const created = new Window(10_000);
   for (let n = 0; n < 20_000; n++) created.add(1, n % 2 === 0);
   assert.deepEqual(created.counts(1), { calls: 20_000, bad: 10_000 });
   // the same counters, in the same way, on a status that can be looked into

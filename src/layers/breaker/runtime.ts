@@ -10,7 +10,23 @@ import { type Tally, tallies } from "./trip.ts";
 
 type Phase = "closed" | "open" | "half-open" | "isolated";
 
-export const buildBreaker: Build<BreakerDefinition> = (definition, env, { label }) => {
+/** The breaker of one target. */
+interface State {
+  phase: Phase;
+  /** Grows with every change of phase; a result that was begun under an older one does not count. */
+  generation: number;
+  /** How often it opened since it was last closed. */
+  openings: number;
+  reopensAt: number;
+  /** When each probe under way began. */
+  begun: number[];
+  probesGood: number;
+  probesBad: number;
+  /** One for each trip. */
+  readonly counts: readonly unknown[];
+}
+
+export const buildBreaker: Build<BreakerDefinition, State> = (definition, env, { label }) => {
   const { probes = breakerDefaults.probes, shadow = false } = definition;
   const openFor = durationMs(definition.openFor ?? breakerDefaults.openFor);
   const maxOpenFor = Math.max(openFor, definition.maxOpenFor === undefined ? 0 : durationMs(definition.maxOpenFor));
@@ -19,126 +35,130 @@ export const buildBreaker: Build<BreakerDefinition> = (definition, env, { label 
   const slowerThan = Math.min(...trips.map((trip) => trip.slowerThan));
   const rate = Math.min(...trips.map((trip) => trip.rate));
 
-  let phase: Phase = "closed";
-  /** Grows with every change of phase; a result that was begun under an older one does not count. */
-  let generation = 0;
-  /** How often it opened since it was last closed. */
-  let openings = 0;
-  let reopensAt = 0;
-  /** When each probe under way began. */
-  let begun: number[] = [];
-  let probesGood = 0;
-  let probesBad = 0;
-
-  function enter(to: Phase, call: Call | undefined, what: string, detail: Readonly<Record<string, unknown>> = {}): void {
-    phase = to;
-    generation++;
-    begun = [];
-    probesGood = probesBad = 0;
-    if (to === "closed") for (const trip of trips) trip.clear();
+  function enter(it: State, to: Phase, call: Call | undefined, what: string, detail: Readonly<Record<string, unknown>> = {}): void {
+    it.phase = to;
+    it.generation++;
+    it.begun = [];
+    it.probesGood = it.probesBad = 0;
+    if (to === "closed") for (const [index, trip] of trips.entries()) trip.clear(it.counts[index]);
     env.report(call, { layer: label, kind: "breaker", what, detail });
   }
 
-  function open(now: number, call: Call | undefined, why: Readonly<Record<string, unknown>>): void {
-    const growing = Math.min(openFor * 2 ** openings, maxOpenFor);
-    openings++;
-    reopensAt = now + growing;
-    enter("open", call, "opened", { ...why, openForMs: growing });
+  function open(it: State, now: number, call: Call | undefined, why: Readonly<Record<string, unknown>>): void {
+    const growing = Math.min(openFor * 2 ** it.openings, maxOpenFor);
+    it.openings++;
+    it.reopensAt = now + growing;
+    enter(it, "open", call, "opened", { ...why, openForMs: growing });
   }
 
-  function close(call: Call | undefined, what: string): void {
-    openings = 0;
-    enter("closed", call, what);
+  function close(it: State, call: Call | undefined, what: string): void {
+    it.openings = 0;
+    enter(it, "closed", call, what);
   }
 
   /** Milliseconds until a call may pass; 0: now. A passing call in half-open is a probe. */
-  function waitAt(now: number, call: Call): number {
-    if (phase === "closed") return 0;
-    if (phase === "isolated") return Number.POSITIVE_INFINITY;
-    if (phase === "open") {
-      if (now < reopensAt) return reopensAt - now;
-      enter("half-open", call, "half-opened", { probes });
+  function waitAt(it: State, now: number, call: Call): number {
+    if (it.phase === "closed") return 0;
+    if (it.phase === "isolated") return Number.POSITIVE_INFINITY;
+    if (it.phase === "open") {
+      if (now < it.reopensAt) return it.reopensAt - now;
+      enter(it, "half-open", call, "half-opened", { probes });
     }
-    const [oldest] = begun;
+    const [oldest] = it.begun;
     if (oldest !== undefined && now >= oldest + openFor) {
-      open(now, call, { reason: "a probe hung" });
-      return reopensAt - now;
+      open(it, now, call, { reason: "a probe hung" });
+      return it.reopensAt - now;
     }
-    if (begun.length + probesGood + probesBad < probes) return 0;
+    if (it.begun.length + it.probesGood + it.probesBad < probes) return 0;
     return Math.max(1, (oldest ?? now) + openFor - now);
   }
 
-  function settleProbe(startedAt: number, verdict: boolean | undefined, now: number, call: Call): void {
-    begun.splice(begun.indexOf(startedAt), 1);
+  function settleProbe(it: State, startedAt: number, verdict: boolean | undefined, now: number, call: Call): void {
+    it.begun.splice(it.begun.indexOf(startedAt), 1);
     if (verdict === undefined) return; // nobody knows how the peer is: the place goes to another probe
-    if (verdict) probesBad++;
-    else probesGood++;
-    if (probesBad / probes >= rate) open(now, call, { reason: "probes failed", failed: probesBad, probes });
-    else if ((probes - probesGood) / probes < rate) close(call, "closed");
+    if (verdict) it.probesBad++;
+    else it.probesGood++;
+    if (it.probesBad / probes >= rate) open(it, now, call, { reason: "probes failed", failed: it.probesBad, probes });
+    else if ((probes - it.probesGood) / probes < rate) close(it, call, "closed");
   }
 
-  function settle(outcome: Outcome<unknown>, generationThen: number, startedAt: number, call: Call): void {
-    if (generation !== generationThen) return;
+  function settle(it: State, outcome: Outcome<unknown>, generationThen: number, startedAt: number, call: Call): void {
+    if (it.generation !== generationThen) return;
     const now = env.now();
     const saysNothing = !outcome.ok && (outcome.by === "caller" || (outcome.conditions & REFUSAL) !== 0);
     const bad = failed(outcome);
     const unknown = saysNothing && !bad;
     const slow = now - startedAt > slowerThan;
-    if (phase === "half-open") return settleProbe(startedAt, unknown ? undefined : bad || slow, now, call);
+    if (it.phase === "half-open") return settleProbe(it, startedAt, unknown ? undefined : bad || slow, now, call);
     if (unknown) return;
-    for (const trip of trips) trip.add(now, bad, now - startedAt);
+    for (let index = 0; index < trips.length; index++) trips[index]?.add(it.counts[index], now, bad, now - startedAt);
     if (!bad && !slow) return;
-    for (const trip of trips) {
-      const why = trip.tripped(now);
-      if (why !== undefined) return open(now, call, why);
+    for (const [index, trip] of trips.entries()) {
+      const why = trip.tripped(it.counts[index], now);
+      if (why !== undefined) return open(it, now, call, why);
     }
   }
 
-  function refusal(waitMs: number, call: Call): Failure<never> {
+  function refusal({ phase }: State, waitMs: number, call: Call): Failure<never> {
     const retryAfterMs = waitMs === Number.POSITIVE_INFINITY ? undefined : Math.ceil(waitMs);
     env.report(call, { layer: label, kind: "breaker", what: shadow ? "would-be-refused" : "refused", detail: { phase, retryAfterMs } });
     return { ok: false, code: Code.UNAVAILABLE, by: "breaker", sent: false, conditions: REFUSAL, retryAfterMs, layer: label };
   }
 
   return {
-    layer: (next) => (call) => {
+    newState: () => ({
+      phase: "closed",
+      generation: 0,
+      openings: 0,
+      reopensAt: 0,
+      begun: [],
+      probesGood: 0,
+      probesBad: 0,
+      counts: trips.map((trip) => trip.newCount()),
+    }),
+    layer: (it) => (next) => (call) => {
       const startedAt = env.now();
-      const wait = waitAt(startedAt, call);
+      const wait = waitAt(it, startedAt, call);
       if (wait > 0) {
-        const refused = refusal(wait, call);
+        const refused = refusal(it, wait, call);
         return shadow ? next(call) : Promise.resolve(refused);
       }
-      if (phase === "half-open") begun.push(startedAt);
-      const then = generation;
+      if (it.phase === "half-open") it.begun.push(startedAt);
+      const then = it.generation;
       return next(call).then((outcome) => {
-        settle(outcome, then, startedAt, call);
+        settle(it, outcome, then, startedAt, call);
         return outcome;
       });
     },
-    state: {
+    show: (it) => ({
       status: () => {
         const now = env.now();
+        const { phase, openings, reopensAt, begun, probesGood, probesBad, counts } = it;
         return {
           phase: phase === "open" && now >= reopensAt ? "half-open" : phase,
           ...(phase === "open" ? { retryAfterMs: Math.max(0, Math.ceil(reopensAt - now)) } : {}),
           openings,
-          trips: trips.map((trip) => trip.status(now)),
+          trips: trips.map((trip, index) => trip.status(counts[index], now)),
           ...(phase === "half-open" ? { probes: { underWay: begun.length, good: probesGood, bad: probesBad, of: probes } } : {}),
         };
       },
-      snapshot: () => ({ phase, openings, ...(phase === "open" ? { remainingMs: Math.max(0, reopensAt - env.now()) } : {}) }),
+      snapshot: () => ({
+        phase: it.phase,
+        openings: it.openings,
+        ...(it.phase === "open" ? { remainingMs: Math.max(0, it.reopensAt - env.now()) } : {}),
+      }),
       restore: (snapshot) => {
         const { phase: saved, openings: times, remainingMs } = snapshot;
-        if (typeof times === "number" && times >= 0) openings = Math.min(times, 64);
-        if (saved === "isolated") enter("isolated", undefined, "restored");
+        if (typeof times === "number" && times >= 0) it.openings = Math.min(times, 64);
+        if (saved === "isolated") enter(it, "isolated", undefined, "restored");
         if (saved !== "open" && saved !== "half-open") return;
-        reopensAt = env.now() + Math.min(maxOpenFor, typeof remainingMs === "number" && remainingMs > 0 ? remainingMs : 0);
-        enter("open", undefined, "restored");
+        it.reopensAt = env.now() + Math.min(maxOpenFor, typeof remainingMs === "number" && remainingMs > 0 ? remainingMs : 0);
+        enter(it, "open", undefined, "restored");
       },
       isolate: () => {
-        if (phase !== "isolated") enter("isolated", undefined, "isolated");
+        if (it.phase !== "isolated") enter(it, "isolated", undefined, "isolated");
       },
-      reset: () => close(undefined, "reset"),
-    },
+      reset: () => close(it, undefined, "reset"),
+    }),
   };
 };

@@ -1,18 +1,20 @@
 // What trips a breaker: so many failures in a row, or a rate of failed or slow calls over a window.
 import { durationMs } from "../../policy/duration.ts";
 import type { Trip } from "./definition.ts";
-import { newWindow } from "./window.ts";
+import { Window } from "./window.ts";
 
-export interface Tally {
+/** One trip: the rule, over a count that each target has of its own. */
+export interface Tally<Count = unknown> {
   /** From how many milliseconds on a call is slow; `Infinity` where that does not matter. */
   readonly slowerThan: number;
   /** The share of failures among probes at which the breaker opens again. */
   readonly rate: number;
-  add(now: number, failed: boolean, tookMs: number): void;
+  newCount(): Count;
+  add(count: Count, now: number, failed: boolean, tookMs: number): void;
   /** Numbers that say why it trips, or `undefined`. */
-  tripped(now: number): Readonly<Record<string, unknown>> | undefined;
-  status(now: number): Readonly<Record<string, unknown>>;
-  clear(): void;
+  tripped(count: Count, now: number): Readonly<Record<string, unknown>> | undefined;
+  status(count: Count, now: number): Readonly<Record<string, unknown>>;
+  clear(count: Count): void;
 }
 
 /** Half of the probes decide, where a trip names no rate of its own. */
@@ -26,40 +28,41 @@ function tally(trip: Trip): Tally {
   return trip.consecutive === undefined ? windowTally(trip) : consecutiveTally(trip.consecutive);
 }
 
-function consecutiveTally(limit: number): Tally {
-  let inARow = 0;
+function consecutiveTally(limit: number): Tally<{ inARow: number }> {
   return {
     slowerThan: Number.POSITIVE_INFINITY,
     rate: HALF,
-    add: (_now, failed) => {
-      inARow = failed ? inARow + 1 : 0;
+    newCount: () => ({ inARow: 0 }),
+    add: (count, _now, failed) => {
+      count.inARow = failed ? count.inARow + 1 : 0;
     },
-    tripped: () => (inARow >= limit ? { consecutive: inARow } : undefined),
-    status: () => ({ consecutive: inARow, limit }),
-    clear: () => {
-      inARow = 0;
+    tripped: ({ inARow }) => (inARow >= limit ? { consecutive: inARow } : undefined),
+    status: ({ inARow }) => ({ consecutive: inARow, limit }),
+    clear: (count) => {
+      count.inARow = 0;
     },
   };
 }
 
-function windowTally(trip: Exclude<Trip, { consecutive: number }>): Tally {
+function windowTally(trip: Exclude<Trip, { consecutive: number }>): Tally<Window> {
   const slowerThan = trip.slowRate === undefined ? Number.POSITIVE_INFINITY : durationMs(trip.slowerThan);
   const limit = trip.slowRate ?? trip.failureRate;
   const word = trip.slowRate === undefined ? "failed" : "slow";
-  const window = newWindow(durationMs(trip.window));
+  const length = durationMs(trip.window);
   const shown = (calls: number, bad: number): Readonly<Record<string, unknown>> => ({ [word]: bad, calls, window: trip.window });
   return {
     slowerThan,
     rate: limit,
-    add: (now, failed, tookMs) => window.add(now, trip.slowRate === undefined ? failed : tookMs > slowerThan),
-    tripped: (now) => {
+    newCount: () => new Window(length),
+    add: (window, now, failed, tookMs) => window.add(now, trip.slowRate === undefined ? failed : tookMs > slowerThan),
+    tripped: (window, now) => {
       const { calls, bad } = window.counts(now);
       return calls >= trip.minCalls && bad / calls >= limit ? shown(calls, bad) : undefined;
     },
-    status: (now) => {
+    status: (window, now) => {
       const { calls, bad } = window.counts(now);
       return { ...shown(calls, bad), limit, minCalls: trip.minCalls };
     },
-    clear: () => window.clear(),
+    clear: (window) => window.clear(),
   };
 }

@@ -18,52 +18,53 @@ interface Status {
   increment(counter: keyof Bucket): void;
 }
 
-export interface Window {
-  /** Counts a call; `bad`: it failed, or was slow, whatever this window is about. */
-  add(now: number, bad: boolean): void;
-  counts(now: number): { readonly calls: number; readonly bad: number };
-  clear(): void;
-}
+/** One rolling window. A class, since there is one for every target. */
+export class Window {
+  readonly #turn = new EventEmitter();
+  readonly #status: Status;
+  /** Milliseconds of one bucket. */
+  readonly #slice: number;
+  #turned = Number.POSITIVE_INFINITY;
 
-export function newWindow(lengthMs: number): Window {
-  const turn = new EventEmitter();
-  // the cast: see Status
-  const status = CircuitBreaker.newStatus({
-    rollingCountTimeout: lengthMs,
-    rollingCountBuckets: BUCKETS,
-    rollingPercentilesEnabled: false,
-    enableSnapshots: false,
-    rotateBucketController: turn,
-  }) as unknown as Status;
-  const slice = lengthMs / BUCKETS;
-  let turned: number | undefined;
-
-  function catchUp(now: number): void {
-    if (turned === undefined || now < turned) turned = now;
-    const slices = Math.floor((now - turned) / slice);
-    if (slices === 0) return;
-    for (let n = Math.min(slices, BUCKETS); n > 0; n--) turn.emit("rotate");
-    turned += slices * slice;
+  constructor(lengthMs: number) {
+    // the cast: see Status
+    this.#status = CircuitBreaker.newStatus({
+      rollingCountTimeout: lengthMs,
+      rollingCountBuckets: BUCKETS,
+      rollingPercentilesEnabled: false,
+      enableSnapshots: false,
+      rotateBucketController: this.#turn,
+    }) as unknown as Status;
+    this.#slice = lengthMs / BUCKETS;
   }
 
-  return {
-    add: (now, bad) => {
-      catchUp(now);
-      status.increment("fires");
-      if (bad) status.increment("rejects");
-    },
-    counts: (now) => {
-      catchUp(now);
-      let calls = 0;
-      let bad = 0;
-      for (const bucket of status.window) {
-        calls += bucket.fires;
-        bad += bucket.rejects;
-      }
-      return { calls, bad };
-    },
-    clear: () => {
-      for (let n = 0; n < BUCKETS; n++) turn.emit("rotate");
-    },
-  };
+  /** Counts a call; `bad`: it failed, or was slow, whatever this window is about. */
+  add(now: number, bad: boolean): void {
+    this.#catchUp(now);
+    this.#status.increment("fires");
+    if (bad) this.#status.increment("rejects");
+  }
+
+  counts(now: number): { readonly calls: number; readonly bad: number } {
+    this.#catchUp(now);
+    let calls = 0;
+    let bad = 0;
+    for (const bucket of this.#status.window) {
+      calls += bucket.fires;
+      bad += bucket.rejects;
+    }
+    return { calls, bad };
+  }
+
+  clear(): void {
+    for (let n = 0; n < BUCKETS; n++) this.#turn.emit("rotate");
+  }
+
+  #catchUp(now: number): void {
+    if (now < this.#turned) this.#turned = now; // the first look, or a clock that was set back
+    const slices = Math.floor((now - this.#turned) / this.#slice);
+    if (slices === 0) return;
+    for (let n = Math.min(slices, BUCKETS); n > 0; n--) this.#turn.emit("rotate");
+    this.#turned += slices * this.#slice;
+  }
 }

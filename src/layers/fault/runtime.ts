@@ -1,5 +1,5 @@
 // The fault layer at work.
-import type { Build } from "../../call/build.ts";
+import { type Build, stateless } from "../../call/build.ts";
 import type { Call } from "../../call/call.ts";
 import { abortedOutcome, conditionsOfCode, conditionsOfHttpStatus } from "../../call/classify.ts";
 import { codeName, codeOf, codeOfHttpStatus, httpStatusOf } from "../../call/codes.ts";
@@ -38,19 +38,17 @@ export const buildFault: Build<FaultDefinition> = (definition, env, { label }) =
     };
   }
 
-  return {
-    layer: (next) => (call) => {
-      const late = delay !== undefined && hit(delay.percent);
-      const dead = abort !== undefined && hit(abort.percent);
-      if (late) report(call, "delayed", { delayMs });
-      if (!late || shadow) {
-        const failure = dead ? aborted(call) : undefined;
-        return failure === undefined ? next(call) : Promise.resolve(failure);
-      }
-      return waited(delayMs, call.signal).then((passed) => {
-        if (!passed) return abortedOutcome(call.signal);
-        return (dead ? aborted(call) : undefined) ?? next(call);
-      });
-    },
-  };
+  return stateless((next) => (call) => {
+    const late = delay !== undefined && hit(delay.percent);
+    const dead = abort !== undefined && hit(abort.percent);
+    if (late) report(call, "delayed", { delayMs });
+    if (!late || shadow) {
+      const failure = dead ? aborted(call) : undefined;
+      return failure === undefined ? next(call) : Promise.resolve(failure);
+    }
+    return waited(delayMs, call.signal).then((passed) => {
+      if (!passed) return abortedOutcome(call.signal);
+      return (dead ? aborted(call) : undefined) ?? next(call);
+    });
+  });
 };

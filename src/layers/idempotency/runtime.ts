@@ -1,6 +1,6 @@
 // The idempotency layer at work, on the side that calls.
 import { randomUUID } from "node:crypto";
-import type { Build } from "../../call/build.ts";
+import { type Build, stateless } from "../../call/build.ts";
 import { type CallRecord, fieldOf, withField } from "../../call/call.ts";
 import { type IdempotencyDefinition, idempotencyDefaults } from "./definition.ts";
 
@@ -15,14 +15,12 @@ export const buildIdempotency: Build<IdempotencyDefinition> = (definition, _env,
     keys?.set(record, key);
     return key;
   };
-  return {
-    layer: (next) => (call) => {
-      const given = call.idempotencyKey;
-      if (given === undefined && fieldOf(call, header) !== undefined) return next({ ...call, idempotent: call.idempotent ?? true });
-      if (given === undefined && !anyMethod && !methods.has(call.method)) return next(call);
-      return next({ ...withField(call, header, quoted(given ?? newKey(call.record))), idempotent: call.idempotent ?? true });
-    },
-  };
+  return stateless((next) => (call) => {
+    const given = call.idempotencyKey;
+    if (given === undefined && fieldOf(call, header) !== undefined) return next({ ...call, idempotent: call.idempotent ?? true });
+    if (given === undefined && !anyMethod && !methods.has(call.method)) return next(call);
+    return next({ ...withField(call, header, quoted(given ?? newKey(call.record))), idempotent: call.idempotent ?? true });
+  });
 };
 
 /** A structured-field string (RFC 8941, 3.3.3); one that is quoted already stays. */

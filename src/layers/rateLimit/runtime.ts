@@ -20,22 +20,29 @@ interface Cell extends Gcra {
 
 const newCell = (): Cell => ({ due: 0, line: undefined, timer: undefined });
 
-export const buildRateLimit: Build<RateLimitDefinition> = (definition, env, { label }) => {
+/** The limiter of one target. */
+interface State {
+  /** For calls that no key tells apart. */
+  readonly whole: Cell;
+  readonly cells: Map<string, Cell> | undefined;
+}
+
+const cellsOf = ({ whole, cells }: State): readonly Cell[] => [whole, ...(cells?.values() ?? [])];
+
+export const buildRateLimit: Build<RateLimitDefinition, State> = (definition, env, { label }) => {
   const { rate, key, queue, shadow = false } = definition;
   const burst = definition.burst ?? Math.max(1, Math.ceil(rate));
   const rule = gcraRule(rate, durationMs(definition.per), burst);
   const header = key?.header.toLowerCase();
   const patience = durationMs(queue?.timeout ?? QUEUE_TIMEOUT);
-  let whole = newCell();
-  const cells = new Map<string, Cell>();
 
-  function cellOf(call: Call, now: number): Cell {
-    if (header === undefined) return whole;
+  function cellOf({ whole, cells }: State, call: Call, now: number): Cell {
+    if (header === undefined || cells === undefined) return whole;
     const value = fieldOf(call, header);
     if (value === undefined) return whole;
     const found = cells.get(value);
     if (found !== undefined) return found;
-    if (cells.size >= MOST_KEYS) dropIdle(now);
+    if (cells.size >= MOST_KEYS) dropIdle(cells, now);
     if (cells.size >= MOST_KEYS) return whole;
     const cell = newCell();
     cells.set(value, cell);
@@ -43,7 +50,7 @@ export const buildRateLimit: Build<RateLimitDefinition> = (definition, env, { la
   }
 
   /** A cell whose credit is full again is as good as none. Looks at the oldest few only, so a flood of keys stays cheap. */
-  function dropIdle(now: number): void {
+  function dropIdle(cells: Map<string, Cell>, now: number): void {
     let looked = 0;
     for (const [value, cell] of cells) {
       if (cell.due <= now && (cell.line?.length() ?? 0) === 0) cells.delete(value);
@@ -103,9 +110,10 @@ export const buildRateLimit: Build<RateLimitDefinition> = (definition, env, { la
   }
 
   return {
-    layer: (next) => (call) => {
+    newState: () => ({ whole: newCell(), cells: header === undefined ? undefined : new Map() }),
+    layer: (state) => (next) => (call) => {
       const now = env.now();
-      const cell = cellOf(call, now);
+      const cell = cellOf(state, call, now);
       const waiting = cell.line?.length() ?? 0;
       const wait = gcraWait(cell, rule, now) + waiting * rule.interval;
       if (wait <= 0) {
@@ -119,21 +127,21 @@ export const buildRateLimit: Build<RateLimitDefinition> = (definition, env, { la
       report(call, "queued", { waiting, waitMs: Math.ceil(wait) });
       return shadow ? next(call) : queued(cell, call).then((refused) => refused ?? next(call));
     },
-    state: {
+    show: (state) => ({
       status: () => {
         const now = env.now();
-        const waiting = [whole, ...cells.values()].reduce((sum, cell) => sum + (cell.line?.length() ?? 0), 0);
-        const credit = Math.floor((rule.tolerance + rule.interval - Math.max(0, whole.due - now)) / rule.interval);
-        return { available: Math.max(0, Math.min(burst, credit)), burst, waiting, keys: cells.size };
+        const waiting = cellsOf(state).reduce((sum, cell) => sum + (cell.line?.length() ?? 0), 0);
+        const credit = Math.floor((rule.tolerance + rule.interval - Math.max(0, state.whole.due - now)) / rule.interval);
+        return { available: Math.max(0, Math.min(burst, credit)), burst, waiting, keys: state.cells?.size ?? 0 };
       },
       reset: () => {
-        whole.due = 0;
-        for (const cell of cells.values()) cell.due = 0;
-        for (const cell of [whole, ...cells.values()]) {
+        const cells = cellsOf(state);
+        for (const cell of cells) cell.due = 0;
+        for (const cell of cells) {
           clearTimeout(cell.timer);
           pump(cell);
         }
       },
-    },
+    }),
   };
 };

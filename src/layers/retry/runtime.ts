@@ -1,6 +1,6 @@
 // The retry layer at work. The loop is ours, the backoff schedule cockatiel's: see docs/decisions/0001-retry-loop-is-ours.md.
 import type { Build } from "../../call/build.ts";
-import { type BudgetRule, newBudget, takeExtra } from "../../call/budget.ts";
+import { type Budget, type BudgetRule, newBudget, takeExtra } from "../../call/budget.ts";
 import type { Call, Next } from "../../call/call.ts";
 import { abortedOutcome, matcher } from "../../call/classify.ts";
 import { codeName } from "../../call/codes.ts";
@@ -10,7 +10,7 @@ import { durationMs } from "../../policy/duration.ts";
 import { backoffCeilings, backoffMs } from "./backoff.ts";
 import { type RetryDefinition, retryDefaults } from "./definition.ts";
 
-export const buildRetry: Build<RetryDefinition> = (definition, env, { label }) => {
+export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { label }) => {
   const { attempts = retryDefaults.attempts, on = retryDefaults.on, statuses, buffer = retryDefaults.buffer, retryAfter } = definition;
   const methods = new Set<string>(definition.methods ?? retryDefaults.methods);
   const anyMethod = methods.has("*");
@@ -18,13 +18,12 @@ export const buildRetry: Build<RetryDefinition> = (definition, env, { label }) =
   const ceilings = backoffCeilings(definition);
   const longestPushback = retryAfter === false ? undefined : durationMs(retryAfter?.max ?? retryDefaults.retryAfterMax);
   const rule: BudgetRule | undefined = definition.budget === false ? undefined : { ...retryDefaults.budget, ...definition.budget };
-  const budget = newBudget();
 
   const mayRepeat = (call: Call, failure: Failure<unknown>): boolean =>
     !failure.sent || (call.idempotent ?? (anyMethod || methods.has(call.method)));
 
   /** Milliseconds to wait before the next attempt; `undefined`: there is none, and telemetry says why. */
-  function delayBefore(call: Call, failure: Failure<unknown>, done: number): number | undefined {
+  function delayBefore(budget: Budget, call: Call, failure: Failure<unknown>, done: number): number | undefined {
     const stop = (what: string, detail: Readonly<Record<string, unknown>> = {}): undefined => {
       env.report(call, {
         layer: label,
@@ -54,14 +53,10 @@ export const buildRetry: Build<RetryDefinition> = (definition, env, { label }) =
     return wait;
   }
 
-  const concluded = (): void => {
-    budget.active--;
-  };
-
-  async function again<R>(next: Next<R>, call: Call, first: Failure<R>): Promise<Outcome<R>> {
+  async function again<R>(budget: Budget, next: Next<R>, call: Call, first: Failure<R>): Promise<Outcome<R>> {
     let outcome: Outcome<R> = first;
     for (let done = 1; worthIt(outcome); done++) {
-      const wait = delayBefore(call, outcome, done);
+      const wait = delayBefore(budget, call, outcome, done);
       if (wait === undefined) return outcome;
       discard(outcome);
       try {
@@ -75,15 +70,16 @@ export const buildRetry: Build<RetryDefinition> = (definition, env, { label }) =
   }
 
   return {
-    layer: (next) => (call) => {
+    newState: newBudget,
+    layer: (budget) => (next) => (call) => {
       call.payload.keep?.(attempts > 1 ? buffer : 0);
       budget.active++;
       return next(call).then((outcome) => {
-        if (worthIt(outcome)) return again(next, call, outcome).finally(concluded);
-        concluded();
+        if (worthIt(outcome)) return again(budget, next, call, outcome).finally(() => budget.active--);
+        budget.active--;
         return outcome;
       });
     },
-    state: { status: () => ({ active: budget.active, retries: budget.extra }) },
+    show: (budget) => ({ status: () => ({ active: budget.active, retries: budget.extra }) }),
   };
 };

@@ -1,7 +1,7 @@
 // The trace layer at work; the only file that knows OpenTelemetry's tracing API.
 import { channel } from "node:diagnostics_channel";
 import { type Context, context, isSpanContextValid, propagation, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
-import type { Build } from "../../call/build.ts";
+import { type Build, stateless } from "../../call/build.ts";
 import type { AttemptSpan, Call } from "../../call/call.ts";
 import { codeName } from "../../call/codes.ts";
 import { whenEnded } from "../../call/end.ts";
@@ -14,8 +14,8 @@ const tracer = trace.getTracer("premesh");
 /** Undici's instrumentation listens here; where it does, its CLIENT spans are the attempts' and it sends the context along. */
 const instrumented = channel("undici:request:create");
 
-export const buildTrace: Build<TraceDefinition> = () => ({
-  layer: (next) => (call) => {
+export const buildTrace: Build<TraceDefinition> = () =>
+  stateless((next) => (call) => {
     const { policy, revision, target } = call.record;
     const parent = context.active();
     const span = tracer.startSpan(
@@ -32,8 +32,7 @@ export const buildTrace: Build<TraceDefinition> = () => ({
       whenEnded(outcome.end, (error) => finished(span, error));
       return outcome;
     });
-  },
-});
+  });
 
 type Attributes = Readonly<Record<string, string | number>>;
 

@@ -1,4 +1,5 @@
 // Measures for docs/decisions/0001-retry-loop-is-ours.md: cockatiel's retry against the retry layer.
+import { alone } from "../../../src/call/build.ts";
 import { ConstantBackoff, ExponentialBackoff, handleAll, noJitterGenerator, retry as cockatielRetry } from "cockatiel";
 import type { Next } from "../../../src/call/call.ts";
 import { errorOutcome } from "../../../src/call/classify.ts";
@@ -19,11 +20,11 @@ const boom = (): never => {
 const call = newCall();
 
 const theirs = cockatielRetry(handleAll, { maxAttempts: 2, backoff: new ConstantBackoff(0) });
-const ours = buildRetry(retry(), env, scope("retry")).layer(healthy);
+const ours = alone(buildRetry(retry(), env, scope("retry")))(healthy);
 show("cockatiel: a healthy call", await microseconds(() => theirs.execute(() => 1)), "us");
 show("premesh: a healthy call", await microseconds(() => ours(call)), "us");
 
-const oursZero = buildRetry(retry({ backoff: { base: "0ms", max: "0ms" }, budget: false }), env, scope("retry")).layer(
+const oursZero = alone(buildRetry(retry({ backoff: { base: "0ms", max: "0ms" }, budget: false }), env, scope("retry")))(
   failing(() => undefined),
 );
 show("cockatiel: 2 retries, backoff 0", await microseconds(() => theirs.execute(boom).catch(() => undefined), 100), "us");
@@ -52,7 +53,7 @@ show(
 show(
   "premesh: abort 20 ms into a backoff of 300 ms",
   await abortInBackoff((signal, count) =>
-    buildRetry(retry({ backoff: { base: "5m", max: "5m" }, budget: false }), env, scope("retry")).layer(failing(count))(newCall(signal)),
+    alone(buildRetry(retry({ backoff: { base: "5m", max: "5m" }, budget: false }), env, scope("retry")))(failing(count))(newCall(signal)),
   ),
 );
 

@@ -1,4 +1,5 @@
 // Measures for docs/decisions/0002-bulkhead-is-ours.md: a bulkhead layer on cockatiel's policy against the bulkhead layer.
+import { alone } from "../../../src/call/build.ts";
 import { bulkhead as cockatielBulkhead } from "cockatiel";
 import type { Next } from "../../../src/call/call.ts";
 import { endNow, newEnd, whenEnded } from "../../../src/call/end.ts";
@@ -26,7 +27,7 @@ function onCockatiel(limit: number, queue: number, next: Next<unknown>): Next<un
     });
 }
 
-const ours = (limit: number, next: Next<unknown>): Next<unknown> => buildBulkhead(bulkhead({ limit }), env, scope("bulkhead")).layer(next);
+const ours = (limit: number, next: Next<unknown>): Next<unknown> => alone(buildBulkhead(bulkhead({ limit }), env, scope("bulkhead")))(next);
 const refused = (outcome: Promise<Outcome<unknown>>): Promise<boolean> =>
   outcome.then(
     ({ ok }) => !ok,
@@ -80,10 +81,11 @@ show("cockatiel: an aborted waiter settles within 50 ms", await settledWithin(wa
 show("cockatiel: free places in a queue of 1 after the abort", held.queueSlots);
 
 const full = buildBulkhead(bulkhead({ limit: 1, queue: { size: 1, timeout: "1m" } }), env, scope("bulkhead"));
-const behind = full.layer(never);
+const state = full.newState();
+const behind = full.layer(state)(never);
 void behind(call);
 const leave = new AbortController();
 const left = behind(newCall(leave.signal));
 leave.abort();
 show("premesh: an aborted waiter settles within 50 ms", await settledWithin(left, 50));
-show("premesh: calls in the queue after the abort", String(full.state?.status()["waiting"]));
+show("premesh: calls in the queue after the abort", String(full.show?.(state).status()["waiting"]));

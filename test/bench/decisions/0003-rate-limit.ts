@@ -1,4 +1,5 @@
 // Measures for docs/decisions/0003-rate-limit-is-gcra.md: bottleneck against the rateLimit layer.
+import { alone } from "../../../src/call/build.ts";
 import Bottleneck from "bottleneck";
 import { rateLimit } from "../../../src/layers/rateLimit/definition.ts";
 import { gcraRule, gcraSpend, gcraWait } from "../../../src/layers/rateLimit/gcra.ts";
@@ -16,7 +17,7 @@ const began = performance.now();
 await Promise.all(Array.from({ length: 1_000 }, () => unlimited.schedule(async () => 1)));
 show("bottleneck, no limit set: 1,000 jobs at once", (1_000 * 1_000) / (performance.now() - began), "jobs/s");
 
-const ours = buildRateLimit(rateLimit({ rate: 1e9, per: "1s" }), env, scope("rateLimit")).layer(healthy);
+const ours = alone(buildRateLimit(rateLimit({ rate: 1e9, per: "1s" }), env, scope("rateLimit")))(healthy);
 show("premesh: a call that passes", await microseconds(() => ours(call)), "us");
 show("premesh: the bare promise of that call", await microseconds(() => healthy(call)), "us");
 

@@ -1,4 +1,5 @@
 // Measures for docs/decisions/0004-breaker-state-machine.md: opossum's circuit against the breaker layer.
+import { alone } from "../../../src/call/build.ts";
 import CircuitBreaker from "opossum";
 import { breaker } from "../../../src/layers/breaker/definition.ts";
 import { buildBreaker } from "../../../src/layers/breaker/runtime.ts";
@@ -8,7 +9,7 @@ import { after, env, healthy, microseconds, newCall, scope, show } from "./measu
 
 const call = newCall();
 const circuit = new CircuitBreaker(async () => 1, { timeout: false, rollingPercentilesEnabled: false });
-const ours = buildBreaker(breaker(), env, scope("breaker")).layer(healthy);
+const ours = alone(buildBreaker(breaker(), env, scope("breaker")))(healthy);
 show("opossum: a healthy fire, percentiles off", await microseconds(() => circuit.fire()), "us");
 show("premesh: a healthy call", await microseconds(() => ours(call)), "us");
 circuit.shutdown();
@@ -76,7 +77,7 @@ for (const rollingPercentilesEnabled of [true, false]) {
 
 const failures: Next<unknown> = () => Promise.resolve(errorOutcome({ code: "ECONNRESET" }, true));
 const neverOpen = breaker({ trip: { failureRate: 1, minCalls: 1_000_000, window: "1m" } });
-const failed = buildBreaker(neverOpen, env, scope("breaker")).layer(failures);
+const failed = alone(buildBreaker(neverOpen, env, scope("breaker")))(failures);
 show("premesh: one failed call, 140,000 calls in the window", await microseconds(() => failed(call)), "us");
 
 /** Bytes and idle CPU of many breakers that nobody calls. */
@@ -93,5 +94,6 @@ async function idle(what: string, make: () => unknown): Promise<void> {
   show(`${what}: CPU of 10,000 idle ones`, (user + system) / 30_000, "% of a core");
   for (const one of all) if (one instanceof CircuitBreaker) one.shutdown();
 }
-await idle("premesh", () => buildBreaker(breaker(), env, scope("breaker")));
+const plan = buildBreaker(breaker(), env, scope("breaker"));
+await idle("premesh", () => plan.layer(plan.newState()));
 await idle("opossum", () => new CircuitBreaker(async () => 1, { timeout: false, rollingPercentilesEnabled: false }));
