@@ -1,5 +1,7 @@
 // Drops a response that nobody will read, in the way that costs least: what is nearly there is drained, so that the socket can be used again.
 
+import { nodeBody } from "./foreign.ts";
+
 /** Draining more than this costs more than a new connection. */
 const MOST_BYTES = 65_536;
 
@@ -8,6 +10,8 @@ const LONGEST_MS = 1_000;
 
 /** Lets go of a response; never throws. */
 export function drop(response: Response): void {
+  const stream = nodeBody(response);
+  if (stream !== undefined) return void stream.destroy();
   const { body } = response;
   if (body === null || body.locked) return;
   const reader: ReadableStreamDefaultReader<Uint8Array> = body.getReader();

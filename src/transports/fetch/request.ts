@@ -1,5 +1,7 @@
 // Reads what `fetch` was called with: where to and how. Changes nothing of it.
 import type { Metadata } from "../../call/call.ts";
+import { type End, whenEnded } from "../../call/end.ts";
+import type { Signal } from "../../call/signal.ts";
 
 export type FetchFunction = typeof globalThis.fetch;
 export type FetchInput = Parameters<FetchFunction>[0];
@@ -52,10 +54,28 @@ export function methodOf(input: FetchInput, init: RequestInit | undefined): stri
   return typeof method === "string" ? method.toUpperCase() : "GET";
 }
 
-/** The signal that the caller has given. */
+/** The signal that the caller has given. One of a polyfill or another realm is followed by one of the runtime, on which layers can rely. */
 export function signalOf(input: FetchInput, init: RequestInit | undefined): AbortSignal | undefined {
   const signal = init?.signal === undefined ? requestIn(input)?.signal : (init.signal ?? undefined);
-  return typeof signal?.addEventListener === "function" ? signal : undefined; // fetch will say that it is none
+  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  return typeof (signal as AbortSignal | null)?.addEventListener === "function" ? following(signal) : undefined; // fetch will say that it is none
+}
+
+function following(signal: AbortSignal): AbortSignal {
+  const controller = new AbortController();
+  const abort = (): void => controller.abort(signal.reason);
+  if (signal.aborted) abort();
+  else signal.addEventListener("abort", abort, { once: true });
+  unfollowing.set(controller.signal, () => signal.removeEventListener("abort", abort));
+  return controller.signal;
+}
+
+const unfollowing = new WeakMap<Signal, () => void>();
+
+/** Takes our listener off a foreign signal, once it has nothing more to end. */
+export function unfollowed(signal: Signal | undefined, end: End | undefined): void {
+  const unfollow = signal === undefined ? undefined : unfollowing.get(signal);
+  if (unfollow !== undefined) whenEnded(end, unfollow);
 }
 
 /** Headers of a call, parsed only when a layer asks. A class, since one is made for every call. */

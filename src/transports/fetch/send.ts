@@ -22,10 +22,13 @@ const DEADLINE_FIELD = "x-envoy-expected-rq-timeout-ms";
 export function fetchSender(fetchNow: () => FetchFunction, env: Env): (call: Call) => Promise<Outcome<unknown>> {
   return (call) => {
     const { signal } = call;
-    if (signal?.aborted === true) return Promise.resolve(abortedOutcome(signal));
     const payload = call.payload as FetchPayload; // the cast: this sender is only put on calls with this payload
     const fetch = fetchNow();
     const foreign = fetch !== runtimeFetch;
+    if (signal?.aborted === true) {
+      const unheard = foreign && payload.signal?.aborted === true && call.record.attempts === 0;
+      return unheard ? worded(fetch, payload) : Promise.resolve(abortedOutcome(signal));
+    }
     return attempt(call, payload, fetch, foreign, env);
   };
 }
@@ -62,12 +65,29 @@ function attempt(call: Call, payload: FetchPayload, fetch: FetchFunction, foreig
   }
   // The runtime's fetch hears the caller's own signal without us; a signal that a layer has put in its place reaches it through the tap.
   if (signal === undefined || (signal === payload.signal && !foreign)) return sending.then(responded, failed);
-  return interruptible(sending, responded, failed, tap, signal, payload.signal);
+  return interruptible(sending, responded, failed, tap, signal, payload.signal, foreign);
 }
 
 function responseOutcome(response: Response, end: End): Outcome<Response> {
   const { status } = response;
   return httpOutcome(response, status, status < 400 ? undefined : parseRetryAfter(response.headers.get("retry-after")), end, drop);
+}
+
+/** How many turns of the microtask queue a foreign fetch has to reject an aborted call with an error of its own. */
+const FOREIGN_TURNS = 16;
+
+/** What was aborted before it began: a foreign fetch is given what the caller gave, and says in its own words that it does nothing with it. */
+async function worded(fetch: FetchFunction, { input, init, signal }: FetchPayload): Promise<Failure<never>> {
+  const outcome = abortedOutcome(signal);
+  let { cause } = outcome;
+  const sending = (async () => fetch(input, init))();
+  void sending.then(drop, (error: unknown) => (cause = error));
+  await turns(FOREIGN_TURNS);
+  return { ...outcome, cause };
+}
+
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await Promise.resolve();
 }
 
 /**
@@ -81,11 +101,18 @@ function interruptible(
   tap: Tap,
   signal: Signal,
   own: AbortSignal | undefined,
+  foreign: boolean,
 ): Promise<Outcome<Response>> {
   return new Promise((resolve) => {
     let settled = false;
     const abort = (): void => {
-      if (own?.aborted !== true) tap.abort(signal.reason); // the caller's own abort reaches fetch by itself, which then words it as ever
+      const theirs = own?.aborted === true;
+      if (!theirs) tap.abort(signal.reason); // the caller's own abort reaches fetch by itself, which then words it as ever
+      if (theirs && foreign) void turns(FOREIGN_TURNS).then(give);
+      else give();
+    };
+    const give = (): void => {
+      if (settled) return;
       settled = true;
       resolve(abortedOutcome(signal, tap.connected || !tap.used));
     };
@@ -105,7 +132,7 @@ function interruptible(
 
 function failureOf(error: unknown, call: Call, payload: FetchPayload, tap: Tap, foreign: boolean): Failure<never> {
   const sent = tap.connected || (foreign && !tap.used);
-  if (payload.signal?.aborted === true) return abortedOutcome(payload.signal, sent);
+  if (payload.signal?.aborted === true) return { ...abortedOutcome(payload.signal, sent), cause: error };
   if (call.signal?.aborted === true) return abortedOutcome(call.signal, sent);
   if (payload.bodyFailed) return misuseOutcome(error);
   if (tap.used) return tap.headed ? misuseOutcome(error) : errorOutcome(error, tap.connected);
@@ -124,7 +151,8 @@ function nativeInit(call: Call, payload: FetchPayload, tap: Tap): RequestInit {
 function foreignInit(call: Call, payload: FetchPayload, tap: Tap, fields: readonly Field[]): RequestInit {
   const init = nativeInit(call, payload, tap);
   // a signal that is none stays, so that fetch says so
-  if (call.signal !== undefined && (init.signal ?? payload.signal) === payload.signal) init.signal = nativeSignal(call.signal);
+  if (call.signal !== undefined && typeof (init.signal ?? call.signal).addEventListener === "function")
+    init.signal = nativeSignal(call.signal);
   if (fields.length === 0 || init.headers === null) return init;
   const given = init.headers ?? requestIn(payload.input)?.headers;
   return { ...init, headers: given === undefined ? Object.fromEntries(fields) : joined(given, fields) };

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { healthyClient } from "../healthy.ts";
 
 const folder = process.env["SUITE_FOLDER"] ?? "";
-const require = createRequire(join(folder, "test/test.js"));
-const answer = require("./server.js") as (request: IncomingMessage, response: ServerResponse, next: () => void) => void; // the cast: what it exports
+const theirs = createRequire(join(folder, "test/test.js"));
+const answer = theirs(join(folder, "test/server.js")) as (request: IncomingMessage, response: ServerResponse, next: () => void) => void; // the cast: what it exports
 
 const server = createServer((request, response) => answer(request, response, () => response.writeHead(404).end()));
 server.listen(0, "127.0.0.1");
@@ -31,7 +31,7 @@ class PageRequest extends Request {
 const names = {
   self: globalThis,
   location: new URL(page),
-  assert: (require("chai") as { assert: unknown }).assert, // the cast: only handed on
+  assert: (theirs("chai") as { assert: unknown }).assert, // the cast: only handed on
   fetch: (input: string, init?: RequestInit) => subject(absolute(input), init),
   Request: PageRequest,
 };
