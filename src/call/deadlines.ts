@@ -4,19 +4,20 @@
 // A Node timer for each call would be right too, and takes 0.4 us and 250 to 360 bytes a call. Under fake timers each call has one, since the clock
 // that the list goes by does not follow them.
 
-/** One call that waits. */
+/** One call that waits. The fields are the list's. */
 export interface Expiry {
   /** On `performance.now`; 0: not in the list. */
   dueAt: number;
   before: Expiry | undefined;
   behind: Expiry | undefined;
   timer: NodeJS.Timeout | undefined;
-  readonly expired: () => void;
+  /** The time is over. */
+  expired(): void;
 }
 
 export interface Deadlines {
   /** Calls `expired` when the time is over; keeps the process alive until then. */
-  add(expired: () => void): Expiry;
+  add(expiry: Expiry): void;
   /** Harmless when it has expired. */
   remove(expiry: Expiry): void;
 }
@@ -51,11 +52,10 @@ export function newDeadlines(afterMs: number): Deadlines {
   }
 
   return {
-    add: (expired) => {
-      const expiry: Expiry = { dueAt: 0, before: undefined, behind: undefined, timer: undefined, expired };
+    add: (expiry) => {
       if (setTimeout !== realSetTimeout) {
-        expiry.timer = setTimeout(expired, afterMs);
-        return expiry;
+        expiry.timer = setTimeout(() => expiry.expired(), afterMs);
+        return;
       }
       expiry.dueAt = clock() + afterMs;
       expiry.before = last;
@@ -65,7 +65,6 @@ export function newDeadlines(afterMs: number): Deadlines {
         else timer.ref();
       } else last.behind = expiry;
       last = expiry;
-      return expiry;
     },
     remove: (expiry) => {
       if (expiry.timer !== undefined) clearTimeout(expiry.timer);

@@ -2,7 +2,20 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
-import { newDeadlines } from "../../src/call/deadlines.ts";
+import { type Expiry, newDeadlines as bareDeadlines } from "../../src/call/deadlines.ts";
+
+/** The list, with an expiry made for each function. */
+function newDeadlines(afterMs: number): { add(expired: () => void): Expiry; remove(expiry: Expiry): void } {
+  const deadlines = bareDeadlines(afterMs);
+  return {
+    add: (expired) => {
+      const expiry: Expiry = { dueAt: 0, before: undefined, behind: undefined, timer: undefined, expired };
+      deadlines.add(expiry);
+      return expiry;
+    },
+    remove: (expiry) => deadlines.remove(expiry),
+  };
+}
 
 test("what was added first expires first, and nothing twice", async () => {
   const deadlines = newDeadlines(2);
@@ -55,16 +68,20 @@ test("a deadline keeps the process alive until it has passed, and a removed one 
   const module = new URL("../../src/call/deadlines.ts", import.meta.url).href;
   const script = (body: string): string => `
     import { newDeadlines } from ${JSON.stringify(module)};
-    const deadlines = newDeadlines(Number(process.argv[1]));
+    const { add, remove } = newDeadlines(Number(process.argv[1]));
+    const expiry = (expired) => ({ dueAt: 0, expired });
     ${body}`;
   const run = (ms: number, body: string): string =>
     spawnSync(process.execPath, ["--input-type=module", "-e", script(body), String(ms)], { encoding: "utf8", timeout: 60_000 }).stdout;
-  assert.equal(run(20, `deadlines.add(() => console.log("expired"));`), "expired\n");
+  assert.equal(run(20, `add(expiry(() => console.log("expired")));`), "expired\n");
   assert.equal(
-    run(50, `deadlines.remove(deadlines.add(() => {})); deadlines.add(() => console.log("expired"));`),
+    run(50, `const gone = expiry(() => {}); add(gone); remove(gone); add(expiry(() => console.log("expired")));`),
     "expired\n",
     "added again while the timer ran for nobody",
   );
   // ten minutes: the test would be ended by its own bound
-  assert.equal(run(600_000, `deadlines.remove(deadlines.add(() => {})); process.on("exit", () => console.log("ended"));`), "ended\n");
+  assert.equal(
+    run(600_000, `const gone = expiry(() => {}); add(gone); remove(gone); process.on("exit", () => console.log("ended"));`),
+    "ended\n",
+  );
 });

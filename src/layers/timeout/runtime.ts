@@ -1,75 +1,113 @@
 // The timeout layer at work: a deadline, and a signal that is aborted when it has passed. There is no race: whatever stands behind a layer settles at
 // once when its signal is aborted, and what was held in between has then been let go.
 import { type Build, stateless } from "../../call/build.ts";
+import type { Call } from "../../call/call.ts";
 import { Code } from "../../call/codes.ts";
 import { TIMEOUT } from "../../call/classify.ts";
-import { newDeadlines } from "../../call/deadlines.ts";
+import { type Deadlines, type Expiry, newDeadlines } from "../../call/deadlines.ts";
 import { whenEnded } from "../../call/end.ts";
-import { discard, type Failure } from "../../call/outcome.ts";
+import { discard, type Failure, type Outcome } from "../../call/outcome.ts";
 import { remember } from "../../call/record.ts";
 import { Abort } from "../../call/signal.ts";
 import { durationMs } from "../../policy/duration.ts";
 import { PolicyError } from "../../policy/error.ts";
 import type { TimeoutDefinition } from "./definition.ts";
 
+/** What is the same for all calls of a layer. */
+interface Rule {
+  readonly deadlines: Deadlines;
+  /** Else until the head. */
+  readonly untilEnd: boolean;
+  readonly expired: (watch: Watch) => void;
+}
+
+/** One call in this layer: its signal and its place among the deadlines in one object, since each call needs both. */
+class Watch extends Abort implements Expiry {
+  dueAt = 0;
+  before: Expiry | undefined = undefined;
+  behind: Expiry | undefined = undefined;
+  timer: NodeJS.Timeout | undefined = undefined;
+  /** The head of the response has come. */
+  headed = false;
+  failure: Failure<never> | undefined = undefined;
+  readonly call: Call;
+  readonly sentBefore: number;
+  readonly #rule: Rule;
+
+  constructor(call: Call, rule: Rule) {
+    super(call.signal);
+    this.call = call;
+    this.sentBefore = call.record.sent;
+    this.#rule = rule;
+    rule.deadlines.add(this);
+  }
+
+  expired(): void {
+    this.#rule.expired(this);
+  }
+
+  settled<R>(outcome: Outcome<R>): Outcome<R> {
+    if (this.failure !== undefined) {
+      this.unfollow();
+      discard(outcome);
+      return this.failure;
+    }
+    this.headed = true;
+    const { end } = outcome;
+    if (end === undefined || end.ended) this.#over();
+    else {
+      if (!this.#rule.untilEnd) this.#rule.deadlines.remove(this);
+      whenEnded(end, () => this.#over());
+    }
+    return outcome;
+  }
+
+  #over(): void {
+    this.#rule.deadlines.remove(this);
+    this.unfollow();
+  }
+}
+
 export const buildTimeout: Build<TimeoutDefinition> = (definition, env, { label, insideRetry }) => {
   const after = durationMs(definition.after);
   const shadow = definition.shadow === true;
   const untilEnd = !insideRetry;
-  const deadlines = newDeadlines(after);
-  return stateless((next) => (call) => {
+
+  function expired(watch: Watch): void {
+    const { call, headed, sentBefore } = watch;
     const { record } = call;
-    const sentBefore = record.sent;
-    const signal = new Abort(call.signal);
-    let headed = false;
-    let failure: Failure<never> | undefined;
-    const expiry = deadlines.add(() => {
-      env.report(call, {
+    env.report(call, {
+      layer: label,
+      kind: "timeout",
+      what: shadow ? "would-time-out" : "timed-out",
+      detail: { afterMs: after, waitingFor: headed ? "end" : "head" },
+    });
+    if (shadow) return;
+    const what = untilEnd ? (headed ? "the response did not end" : "no response") : "an attempt got no response";
+    const error = new PolicyError("ERR_PREMESH_TIMEOUT", `policy ${record.policy}: ${what} within ${definition.after} (${record.target})`, {
+      policy: record.policy,
+      layer: label,
+      attempts: record.attempts,
+    });
+    remember(error, record);
+    if (!headed) {
+      watch.failure = {
+        ok: false,
+        code: Code.DEADLINE_EXCEEDED,
+        by: "timeout",
+        sent: record.sent !== sentBefore,
+        conditions: TIMEOUT,
+        cause: error,
         layer: label,
-        kind: "timeout",
-        what: shadow ? "would-time-out" : "timed-out",
-        detail: { afterMs: after, waitingFor: headed ? "end" : "head" },
-      });
-      if (shadow) return;
-      const what = untilEnd ? (headed ? "the response did not end" : "no response") : "an attempt got no response";
-      const error = new PolicyError(
-        "ERR_PREMESH_TIMEOUT",
-        `policy ${record.policy}: ${what} within ${definition.after} (${record.target})`,
-        {
-          policy: record.policy,
-          layer: label,
-          attempts: record.attempts,
-        },
-      );
-      remember(error, record);
-      if (!headed) {
-        failure = {
-          ok: false,
-          code: Code.DEADLINE_EXCEEDED,
-          by: "timeout",
-          sent: record.sent !== sentBefore,
-          conditions: TIMEOUT,
-          cause: error,
-          layer: label,
-        };
-      }
-      signal.abort(error);
-    });
-    const over = (): void => {
-      deadlines.remove(expiry);
-      signal.unfollow();
-    };
+      };
+    }
+    watch.abort(error);
+  }
+
+  const rule: Rule = { deadlines: newDeadlines(after), untilEnd, expired };
+  return stateless((next) => (call) => {
+    const watch = new Watch(call, rule);
     const deadline = shadow ? call.deadline : Math.min(call.deadline, env.now() + after);
-    return next({ ...call, signal, deadline }).then((outcome) => {
-      if (failure !== undefined) {
-        signal.unfollow();
-        discard(outcome);
-        return failure;
-      }
-      headed = true;
-      if (!untilEnd) deadlines.remove(expiry);
-      whenEnded(outcome.end, over);
-      return outcome;
-    });
+    return next({ ...call, signal: watch, deadline }).then((outcome) => watch.settled(outcome));
   });
 };

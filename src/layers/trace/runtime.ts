@@ -1,6 +1,18 @@
 // The trace layer at work; the only file that knows OpenTelemetry's tracing API.
 import { channel } from "node:diagnostics_channel";
-import { type Context, context, isSpanContextValid, propagation, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import {
+  type Context,
+  context,
+  isSpanContextValid,
+  propagation,
+  ProxyTracerProvider,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type TracerProvider,
+} from "@opentelemetry/api";
 import { type Build, stateless } from "../../call/build.ts";
 import type { AttemptSpan, Call } from "../../call/call.ts";
 import { codeName } from "../../call/codes.ts";
@@ -16,14 +28,15 @@ const instrumented = channel("undici:request:create");
 
 export const buildTrace: Build<TraceDefinition> = () =>
   stateless((next) => (call) => {
-    const { policy, revision, target } = call.record;
     const parent = context.active();
+    if (parent === ROOT_CONTEXT && isUnused(trace.getTracerProvider())) return next(call);
+    const { policy, revision, target } = call.record;
     const span = tracer.startSpan(
       `premesh ${policy}`,
       { kind: SpanKind.INTERNAL, attributes: { "premesh.policy": policy, "premesh.policy.revision": revision, "premesh.target": target } },
       parent,
     );
-    if (!isSpanContextValid(span.spanContext())) return next(call); // no SDK
+    if (!isSpanContextValid(span.spanContext())) return next(call);
     const within = trace.setSpan(parent, span);
     const attempts = { start: (attempt: Call, attributes: Attributes) => startAttempt(within, attempt, attributes) };
     return context.with(within, next, undefined, { ...call, tracer: attempts }).then((outcome) => {
@@ -33,6 +46,11 @@ export const buildTrace: Build<TraceDefinition> = () =>
       return outcome;
     });
   });
+
+/** No SDK has been registered: it would stand behind the API's proxy. */
+function isUnused(provider: TracerProvider): boolean {
+  return provider instanceof ProxyTracerProvider && provider.getDelegateTracer("premesh") === undefined;
+}
 
 type Attributes = Readonly<Record<string, string | number>>;
 
