@@ -6,17 +6,46 @@ export function newRecord(policy: string, revision: string, target: string, meth
   return { policy, revision, target, method, attempts: 0, sent: 0, decisions: undefined };
 }
 
-const records = new WeakMap<object, CallRecord>();
+/** A constructor that gives what it is given: its heirs put their private fields on that. */
+// oxlint-disable-next-line typescript/no-extraneous-class -- it is inherited from
+class Given {
+  constructor(given: object) {
+    return given;
+  }
+}
 
-/** Ties a response or an error to the record of its call; values that are no objects cannot be tied. */
+/**
+ * Writes a record on an object as a private field, which nobody else can see. A class, since only classes have such fields. A WeakMap would say the
+ * same in plainer words, and takes 15 times as long (0.45 us), on every call.
+ */
+class Mark extends Given {
+  #record: CallRecord;
+
+  constructor(object: object, record: CallRecord) {
+    super(object);
+    this.#record = record;
+  }
+
+  static write(object: object, record: CallRecord): void {
+    if (#record in object) object.#record = record;
+    else new Mark(object, record); // oxlint-disable-line no-new -- the new field is the point
+  }
+
+  static read(object: object): CallRecord | undefined {
+    return #record in object ? object.#record : undefined;
+  }
+}
+
+/** Ties a response or an error to the record of its call; what is no object, or a frozen one, cannot be tied. */
 export function remember(result: unknown, record: CallRecord): void {
-  if (typeof result === "object" && result !== null) records.set(result, record);
+  if (typeof result !== "object" || result === null || !Object.isExtensible(result)) return; // whether what is frozen may be marked is in dispute
+  Mark.write(result, record);
 }
 
 /** The record of the call that this response or error, or one of its causes, came of. */
 export function recall(result: unknown): CallRecord | undefined {
   for (let one = result, depth = 0; typeof one === "object" && one !== null && depth < 5; depth++) {
-    const record = records.get(one);
+    const record = Mark.read(one);
     if (record !== undefined) return record;
     one = (one as { cause?: unknown }).cause; // the cast: any object can be asked for its cause
   }
