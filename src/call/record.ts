@@ -36,16 +36,20 @@ class Mark extends Given {
   }
 }
 
-/** Ties a response or an error to the record of its call; what is no object, or a frozen one, cannot be tied. */
+/** Records of frozen objects: whether those may get private fields is in dispute. */
+const frozen = new WeakMap<object, CallRecord>();
+
+/** Ties a response or an error to the record of its call; what is no object cannot be tied. */
 export function remember(result: unknown, record: CallRecord): void {
-  if (typeof result !== "object" || result === null || !Object.isExtensible(result)) return; // whether what is frozen may be marked is in dispute
-  Mark.write(result, record);
+  if (typeof result !== "object" || result === null) return;
+  if (Object.isExtensible(result)) Mark.write(result, record);
+  else frozen.set(result, record);
 }
 
 /** The record of the call that this response or error, or one of its causes, came of. */
 export function recall(result: unknown): CallRecord | undefined {
   for (let one = result, depth = 0; typeof one === "object" && one !== null && depth < 5; depth++) {
-    const record = Mark.read(one);
+    const record = Mark.read(one) ?? frozen.get(one);
     if (record !== undefined) return record;
     one = (one as { cause?: unknown }).cause; // the cast: any object can be asked for its cause
   }
