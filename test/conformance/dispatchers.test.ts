@@ -154,12 +154,12 @@ for (const [major, undici] of Object.entries(majors)) {
       ["the runtime's fetch", globalThis.fetch],
       [`undici ${major}'s own fetch`, undici.fetch],
     ] as const) {
+      const native = bare === globalThis.fetch;
+      const kin = !native || RUNTIME === generation(major);
+      if (!kin && /^Mock.* in init$/.test(name)) continue; // the bare fetch hangs with a mock of another generation in init: nothing to compare with
       test(`undici ${major}, ${whose}: ${name}`, { timeout: 20_000 }, async (t) => {
         keepGlobals(t);
         const peer = await openPeer(t);
-        const native = bare === globalThis.fetch;
-        const kin = !native || RUNTIME === generation(major);
-        if (!kin && /^Mock.* in init$/.test(name)) return t.skip("the bare fetch hangs with a mock of another generation in init");
         const { fetch } = healthyClient(native ? {} : { fetch: bare as typeof globalThis.fetch });
         const expected = await use({ undici, fetch: bare as AnyFetch, peer, kin });
         const seen = await peer.seen();
