@@ -78,7 +78,7 @@ const table: Readonly<Record<string, { readonly loads: readonly string[]; readon
 
 /** The packages, and the only files that may load them, or name their types. */
 const packages: Readonly<Record<string, { readonly loads: readonly RegExp[]; readonly types: readonly RegExp[] }>> = {
-  cockatiel: { loads: [/^layers\/retry\/backoff\.ts$/], types: [] },
+  cockatiel: { loads: [/^layers\/retry\/backoff\.ts$/], types: [/^layers\/retry\/backoff\.ts$/] },
   opossum: { loads: [/^layers\/breaker\/window\.ts$/], types: [] },
   "@opentelemetry/api": { loads: [/^layers\/trace\/runtime\.ts$/], types: [] },
   zod: {
