@@ -30,6 +30,12 @@ export function newDeadlines(afterMs: number): Deadlines {
   let last: Expiry | undefined;
   /** Armed for the first of the list or for an earlier one. While the list is empty it may still run, but keeps no process alive. */
   let timer: NodeJS.Timeout | undefined;
+  let armedFor = 0;
+
+  function arm(expiry: Expiry, inMs: number): void {
+    armedFor = expiry.dueAt;
+    timer = realSetTimeout(due, inMs);
+  }
 
   function leave(expiry: Expiry): void {
     const { before, behind } = expiry;
@@ -42,13 +48,13 @@ export function newDeadlines(afterMs: number): Deadlines {
 
   function due(): void {
     timer = undefined;
-    const now = clock();
+    const now = Math.max(clock(), armedFor); // a timer may be early, or a fake one that was in force before we were loaded
     while (first !== undefined && first.dueAt <= now) {
       const expiry = first;
       leave(expiry);
       expiry.expired();
     }
-    if (first !== undefined) timer ??= realSetTimeout(due, Math.max(1, first.dueAt - now));
+    if (first !== undefined && timer === undefined) arm(first, Math.max(1, first.dueAt - now));
   }
 
   return {
@@ -61,7 +67,7 @@ export function newDeadlines(afterMs: number): Deadlines {
       expiry.before = last;
       if (last === undefined) {
         first = expiry;
-        if (timer === undefined) timer = realSetTimeout(due, afterMs);
+        if (timer === undefined) arm(expiry, afterMs);
         else timer.ref();
       } else last.behind = expiry;
       last = expiry;

@@ -85,3 +85,17 @@ test("a deadline keeps the process alive until it has passed, and a removed one 
     "ended\n",
   );
 });
+
+test("falls due under fake timers that were in force before it was loaded", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const fresh = `../../src/call/deadlines.ts?under-fake-timers`;
+  const { newDeadlines: loadedLate } = (await import(fresh)) as { newDeadlines: typeof bareDeadlines }; // the cast: the same module once more
+  let expired = 0;
+  const waiting = (): Expiry => ({ dueAt: 0, before: undefined, behind: undefined, timer: undefined, expired: () => void expired++ });
+  const deadlines = loadedLate(1_000);
+  deadlines.add(waiting());
+  t.mock.timers.tick(999);
+  assert.equal(expired, 0);
+  t.mock.timers.tick(1);
+  assert.equal(expired, 1);
+});
