@@ -94,3 +94,16 @@ test("a polyfill's signal ends the call, and no listener stays on it", async (t)
   abort();
   await assert.rejects(promise, AbortError);
 });
+
+test("a mock may give anything: what lacks fields of a Response passes, and what is no object is told", async () => {
+  const over = (gives: unknown): Promise<Response> => {
+    const policies = [
+      definePolicy({ name: "mock", match: [{ host: "*" }], layers: [timeout("10s"), retry(quick), bulkhead({ limit: 1 })] }),
+    ];
+    // the cast: that is what is tested
+    const client = createClient({ policies, fetch: (() => Promise.resolve(gives)) as unknown as typeof globalThis.fetch });
+    return client.fetch("http://a.test/");
+  };
+  for (const response of [{ ok: true }, { ok: false, status: 500 }, { status: "odd" }]) assert.equal(await over(response), response);
+  for (const none of [undefined, null, 5]) await assert.rejects(over(none), new TypeError("the fetch function gave no Response"));
+});

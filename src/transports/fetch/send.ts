@@ -4,7 +4,7 @@ import { abortedOutcome, errorOutcome, httpOutcome, misuseOutcome } from "../../
 import { type End, newEnd, whenEnded } from "../../call/end.ts";
 import type { Env } from "../../call/env.ts";
 import { discard, type Failure, type Outcome } from "../../call/outcome.ts";
-import { nativeSignal, type Signal } from "../../call/signal.ts";
+import { Abort, nativeSignal, type Signal } from "../../call/signal.ts";
 import { parseRetryAfter } from "../../call/retry-after.ts";
 import { runtimeFetch } from "./beneath.ts";
 import { watched } from "./foreign.ts";
@@ -42,14 +42,22 @@ function attempt(call: Call, payload: FetchPayload, fetch: FetchFunction, foreig
   const tap = new Tap(payload.dispatcher, fields, () => {
     if (!foreign) record.sent++;
   });
+  // fetch leaves its listeners on a signal until they are collected, so one that lives long is followed by one that does not
+  const followed = !foreign && payload.signal !== undefined && payload.signal === payload.init?.signal;
+  const heard = followed ? new Abort(payload.signal) : undefined;
   const responded = (response: Response): Outcome<Response> => {
+    // the cast: a foreign fetch gives what it will
+    if (typeof (response as unknown) !== "object" || (response as unknown) === null)
+      return failed(new TypeError("the fetch function gave no Response"));
     tap.returned();
     const end = tap.used ? tap.end : newEnd();
+    if (heard !== undefined) whenEnded(end, () => heard.unfollow());
     const outcome = responseOutcome(tap.used ? response : watched(response, end), end);
     span?.end(outcome);
     return outcome;
   };
   const failed = (error: unknown): Failure<never> => {
+    heard?.unfollow();
     const outcome = failureOf(error, call, payload, tap, foreign);
     span?.end(outcome);
     return outcome;
@@ -58,19 +66,20 @@ function attempt(call: Call, payload: FetchPayload, fetch: FetchFunction, foreig
   try {
     // what is awaited inside may be any thenable, of a mock
     sending = Promise.resolve(
-      fetch(destination(call, payload), foreign ? foreignInit(call, payload, tap, fields) : nativeInit(call, payload, tap)),
+      fetch(destination(call, payload), foreign ? foreignInit(call, payload, tap, fields) : nativeInit(call, payload, tap, heard)),
     );
   } catch (error) {
     return Promise.resolve(failed(error)); // what throws at once fails like what fails later: nothing may be thrown past the layers
   }
-  // The runtime's fetch hears the caller's own signal without us; a signal that a layer has put in its place reaches it through the tap.
+  // The runtime's fetch hears the caller's own abort as such; a signal that a layer has put in its place reaches it through the tap.
   if (signal === undefined || (signal === payload.signal && !foreign)) return sending.then(responded, failed);
   return interruptible(sending, responded, failed, tap, signal, payload.signal, foreign);
 }
 
+/** What a mock gives may lack anything that a Response has; without a status it is a success. */
 function responseOutcome(response: Response, end: End): Outcome<Response> {
-  const { status } = response;
-  return httpOutcome(response, status, status < 400 ? undefined : parseRetryAfter(response.headers.get("retry-after")), end, drop);
+  const { status = 200, headers } = response as Partial<Response>; // the cast: see above
+  return httpOutcome(response, status, status < 400 ? undefined : parseRetryAfter(headers?.get("retry-after")), end, drop);
 }
 
 /** How many turns of the microtask queue a foreign fetch has to reject an aborted call with an error of its own. */
@@ -141,10 +150,11 @@ function failureOf(error: unknown, call: Call, payload: FetchPayload, tap: Tap, 
 
 // The casts below: `dispatcher` and `duplex` are undici's extensions of RequestInit, and the tap is a dispatcher by shape.
 
-function nativeInit(call: Call, payload: FetchPayload, tap: Tap): RequestInit {
+function nativeInit(call: Call, payload: FetchPayload, tap: Tap, heard?: Abort): RequestInit {
   const body = payload.body(call.origin !== undefined);
-  if (body === undefined) return { ...payload.init, dispatcher: tap } as unknown as RequestInit;
-  return { ...payload.init, body, duplex: "half", dispatcher: tap } as unknown as RequestInit;
+  const init: RequestInit & { duplex?: "half" } = { ...payload.init, dispatcher: tap } as unknown as RequestInit;
+  if (heard !== undefined) init.signal = heard.native();
+  return body === undefined ? init : Object.assign(init, { body, duplex: "half" });
 }
 
 /** A foreign fetch may not know dispatchers, so signal and fields go the way that every fetch knows; the fields below then find theirs set. */
