@@ -49,15 +49,17 @@ function run(command: string, args: readonly string[], cwd: string, env: NodeJS.
   execFileSync(command, args, { cwd, env, stdio: ["ignore", "ignore", "inherit"] });
 }
 
+/** Where the machine says what its apt reads; the same places have the source packages. */
+const SOURCES = "/etc/apt/sources.list.d";
+
 /** An apt of our own: its sources, lists and cache lie in the folder, and the machine's stay as they are. */
 function fetchSources(): void {
   const apt = join(ROOT, "apt");
   for (const folder of ["lists/partial", "cache/archives/partial", "sources"]) mkdirSync(join(apt, folder), { recursive: true });
-  const keys = "/usr/share/keyrings/debian-archive-keyring.gpg";
-  writeFileSync(
-    join(apt, "sources/source.sources"),
-    `Types: deb-src\nURIs: the ones of the machine\nSuites: bookworm\nComponents: main\nSigned-By: ${keys}\n`,
-  );
+  for (const file of readdirSync(SOURCES).filter((name) => name.endsWith(".sources"))) {
+    const binaries = readFileSync(join(SOURCES, file), "utf8");
+    writeFileSync(join(apt, "sources", file), binaries.replaceAll(/^Types: deb$/gm, "Types: deb-src"));
+  }
   writeFileSync(
     join(apt, "apt.conf"),
     [
@@ -104,6 +106,7 @@ function results({ name, setup, mocha }: Suite, subject: "bare" | "premesh"): Re
   return JSON.parse(readFileSync(report, "utf8")) as Report; // the cast: mocha's JSON reporter
 }
 
+mkdirSync(ROOT, { recursive: true });
 if (!existsSync(join(ROOT, "node_modules"))) {
   writeFileSync(join(ROOT, "package.json"), JSON.stringify({ private: true }));
   run("npm", ["install", "--silent", "--no-audit", "--no-fund", ...PACKAGES], ROOT);
