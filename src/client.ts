@@ -32,7 +32,7 @@ export interface ClientOptions {
 export interface RunOptions {
   /** Ends the call at once when it is aborted. */
   readonly signal?: AbortSignal;
-  /** The work may be done twice. Default false, so that only attempts that surely never started are repeated. */
+  /** The work may be done twice. Default false, so that only an attempt that found no connection (`ECONNREFUSED` and the like) is repeated. */
   readonly idempotent?: boolean;
   /** What the work calls; layers keep state for each target. Default: one for all work under the policy. */
   readonly target?: string;
