@@ -10,7 +10,7 @@ export interface Sent {
   readonly input: FetchInput;
   readonly init: FetchInit | undefined;
   readonly url: URL;
-  /** The caller's own signal, which fetch hears without us. */
+  /** The caller's own signal. */
   readonly signal: AbortSignal | undefined;
   readonly dispatcher: Dispatcher | undefined;
 }
@@ -81,8 +81,12 @@ export function oncePayload(sent: Sent, given: unknown, request: Request | undef
   };
 }
 
-function sourceOf(body: ReadableStream | AsyncIterable<unknown>): { next(): Promise<IteratorResult<unknown>>; return?(): unknown } {
-  if (!(body instanceof ReadableStream)) return body[Symbol.asyncIterator]();
+/** Both functions are async, so what an iterable throws at once, or gives without a promise, comes like everything else. */
+function sourceOf(body: ReadableStream | AsyncIterable<unknown>): { next(): Promise<IteratorResult<unknown>>; return(): Promise<unknown> } {
+  if (!(body instanceof ReadableStream)) {
+    const iterator = body[Symbol.asyncIterator]();
+    return { next: async () => iterator.next(), return: async () => iterator.return?.() };
+  }
   const reader: ReadableStreamDefaultReader<unknown> = body.getReader();
   return {
     next: async () => {

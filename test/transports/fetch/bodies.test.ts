@@ -448,3 +448,44 @@ describe("the source of a streamed body", () => {
     assert.deepEqual(server.seen[0]?.body, Buffer.from(bytes));
   });
 });
+
+test("an iterable that throws at once, or answers without a promise, is the caller's affair: told, and not blamed on the peer", async (t) => {
+  const { url } = await openUpstreamThatReads(t);
+  const trip = { consecutive: 1 };
+  const iterable = (next: () => unknown, back?: () => unknown): unknown => ({ [Symbol.asyncIterator]: () => ({ next, return: back }) });
+  const thrower = (): never => {
+    throw new RangeError("mine");
+  };
+  const send = async (body: unknown, signal: AbortSignal | null = null): Promise<{ result: unknown; phase: unknown }> => {
+    const client = createClient({ policies: [definePolicy({ name: "p", match: [{ host: "*" }], layers: [breaker({ trip }), retry()] })] });
+    const init = { method: "PUT", duplex: "half", body, signal } as RequestInit; // the cast: undici takes any iterable
+    const result: unknown = await client.fetch(url, init).then(
+      ({ status }) => status,
+      (error: unknown) => error,
+    );
+    const [target] = Object.values(client.status().policies["p"]?.targets ?? {});
+    return { result, phase: target?.[0]?.state["phase"] };
+  };
+  const failed = await send(iterable(thrower));
+  assert.deepEqual([(failed.result as Error).cause, failed.phase], [new RangeError("mine"), "closed"]); // the cast: fetch's own TypeError
+  assert.deepEqual(await send(iterable(() => ({ done: true, value: undefined }))), { result: 200, phase: "closed" });
+  const caller = new AbortController();
+  const hung = send(
+    iterable(() => new Promise(() => setImmediate(() => caller.abort())), thrower),
+    caller.signal,
+  );
+  assert.deepEqual([((await hung).result as Error).name, (await hung).phase], ["AbortError", "closed"]); // the cast: an abort
+});
+
+async function openUpstreamThatReads(t: TestContext): Promise<{ url: string }> {
+  const server = createServer((request, response) => {
+    request.resume();
+    request.on("end", () => response.end());
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` }; // the cast: it listens on TCP
+}
