@@ -88,6 +88,29 @@ export interface Call {
   readonly send: (call: Call) => Promise<Outcome<unknown>>;
 }
 
+/** What a transport knows of a call that begins. */
+export type NewCall = Pick<Call, "record" | "metadata" | "signal" | "idempotent" | "idempotencyKey" | "payload" | "send">;
+
+/** A call before its first layer. */
+export function newCall({ record, metadata, signal, idempotent, idempotencyKey, payload, send }: NewCall): Call {
+  return {
+    target: record.target,
+    origin: undefined,
+    method: record.method,
+    metadata,
+    added: undefined,
+    attempt: 1,
+    deadline: Number.POSITIVE_INFINITY,
+    signal,
+    idempotent,
+    idempotencyKey,
+    payload,
+    record,
+    tracer: undefined,
+    send,
+  };
+}
+
 /** What follows a layer. It never rejects. */
 export type Next<R> = (call: Call) => Promise<Outcome<R>>;
 

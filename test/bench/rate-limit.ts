@@ -1,7 +1,8 @@
 // Bench: one decision of the rate limiter, as arithmetic and as a layer.
 import { alone } from "../../src/call/build.ts";
-import type { Call, Next } from "../../src/call/call.ts";
+import { newCall, type Next } from "../../src/call/call.ts";
 import { monotonicNow, seededRandom } from "../../src/call/env.ts";
+import { newRecord } from "../../src/call/record.ts";
 import { compose } from "../../src/call/stack.ts";
 import { rateLimit } from "../../src/layers/rateLimit/definition.ts";
 import { gcraRule, gcraSpend, gcraWait } from "../../src/layers/rateLimit/gcra.ts";
@@ -13,22 +14,15 @@ const DECISIONS = 500_000;
 const answered = Promise.resolve({ ok: true, response: undefined } as const);
 const next = (() => answered) as unknown as Next<unknown>; // the cast: a layer is generic in the response, and nobody looks at it
 
-const call: Call = {
-  target: "bench",
-  origin: undefined,
-  method: "GET",
+const call = newCall({
+  record: newRecord("bench", "", "bench", "GET"),
   metadata: { get: () => undefined },
-  added: undefined,
-  attempt: 1,
-  deadline: Number.POSITIVE_INFINITY,
   signal: undefined,
   idempotent: undefined,
   idempotencyKey: undefined,
   payload: { replayable: true },
-  record: { policy: "bench", revision: "", target: "bench", method: "GET", attempts: 0, sent: 0, decisions: undefined },
-  tracer: undefined,
   send: next,
-};
+});
 
 /** Microseconds per decision. What they give is counted, so that none is optimised away. */
 function timed(decide: () => boolean): () => Promise<number> {

@@ -1,10 +1,11 @@
 // Bare: layers over a scripted `next`, with no transport; for laws and for the finer points of one layer.
 import assert from "node:assert/strict";
 import type { LayerState } from "../../src/call/build.ts";
-import type { Call, CallRecord, Next, Report } from "../../src/call/call.ts";
+import { type Call, newCall, type Next, type Report } from "../../src/call/call.ts";
 import { abortedOutcome, errorOutcome, httpOutcome } from "../../src/call/classify.ts";
 import { type End, newEnd } from "../../src/call/end.ts";
 import { seededRandom } from "../../src/call/env.ts";
+import { newRecord } from "../../src/call/record.ts";
 import type { Failure, Outcome, Success } from "../../src/call/outcome.ts";
 import { compilePolicy, type NamedLayers } from "../../src/compile.ts";
 import { definePolicy } from "../../src/policy/define.ts";
@@ -67,10 +68,6 @@ export interface BareOptions {
   readonly random?: () => number;
 }
 
-export function newRecord(target: string): CallRecord {
-  return { policy: "bare", revision: "0", target, method: "GET", attempts: 0, sent: 0, decisions: undefined };
-}
-
 /** Compiles the layers and puts a script beneath them. Time is `Date.now`, so that a stopped clock counts. */
 export function bare(layers: readonly LayerDefinition[], { now = () => Date.now(), random = seededRandom(1) }: BareOptions = {}): Bare {
   const reports: (Report & { readonly call: Call | undefined })[] = [];
@@ -94,21 +91,16 @@ export function bare(layers: readonly LayerDefinition[], { now = () => Date.now(
   return {
     call: (more = {}) => {
       const target = more.target ?? "peer";
-      const call: Call = {
-        target,
-        origin: undefined,
-        method: "GET",
-        metadata: { get: () => undefined },
-        added: undefined,
-        attempt: 1,
-        deadline: Number.POSITIVE_INFINITY,
-        signal: undefined,
-        idempotent: undefined,
-        idempotencyKey: undefined,
-        payload: { replayable: true },
-        record: newRecord(target),
-        tracer: undefined,
-        send,
+      const call = {
+        ...newCall({
+          record: newRecord("bare", "0", target, "GET"),
+          metadata: { get: () => undefined },
+          signal: undefined,
+          idempotent: undefined,
+          idempotencyKey: undefined,
+          payload: { replayable: true },
+          send,
+        }),
         ...more,
       };
       return compiled.stackFor(target)(call) as Promise<Outcome<Reply>>; // the cast: `send` gives no other outcomes

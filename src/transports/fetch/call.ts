@@ -1,5 +1,5 @@
 // The call that a `fetch` makes, and what its caller gets in the end.
-import type { Call, CallRecord } from "../../call/call.ts";
+import { type Call, type CallRecord, newCall } from "../../call/call.ts";
 import type { Outcome } from "../../call/outcome.ts";
 import { fetchResult } from "./edge.ts";
 import type { FetchPayload } from "./once.ts";
@@ -9,22 +9,15 @@ import { type FetchInit, type FetchInput, FetchMetadata, signalOf, unfollowed } 
 export function fetchCall(input: FetchInput, init: FetchInit | undefined, url: URL, record: CallRecord, send: Call["send"]): Call {
   const signal = signalOf(input, init);
   const { idempotent, idempotencyKey } = init?.premesh ?? {};
-  return {
-    target: record.target,
-    origin: undefined,
-    method: record.method,
+  return newCall({
+    record,
     metadata: new FetchMetadata(input, init),
-    added: undefined,
-    attempt: 1,
-    deadline: Number.POSITIVE_INFINITY,
     signal,
     idempotent,
     idempotencyKey,
     payload: payloadOf(input, init, url, signal),
-    record,
-    tracer: undefined,
     send,
-  };
+  });
 }
 
 /** No further attempt will come: the body is let go, and the outcome becomes a Response or is thrown. */

@@ -1,5 +1,5 @@
 // The call that a `run` makes, and what its caller gets in the end.
-import type { Call, CallRecord } from "../../call/call.ts";
+import { type Call, type CallRecord, newCall } from "../../call/call.ts";
 import type { Outcome } from "../../call/outcome.ts";
 import { runResult } from "./edge.ts";
 import { type RunPayload, sendRun, type Work } from "./send.ts";
@@ -18,22 +18,15 @@ export function runCall(
   record: CallRecord,
 ): Call {
   const payload: RunPayload = { replayable: true, work };
-  return {
-    target: record.target,
-    origin: undefined,
-    method: record.method,
+  return newCall({
+    record,
     metadata: noMetadata,
-    added: undefined,
-    attempt: 1,
-    deadline: Number.POSITIVE_INFINITY,
     signal,
     idempotent: idempotent === true ? true : undefined,
     idempotencyKey: undefined,
     payload,
-    record,
-    tracer: undefined,
     send: sendRun,
-  };
+  });
 }
 
 /** The outcome becomes a value or is thrown. */

@@ -5,7 +5,7 @@ import type { Next } from "../../../src/call/call.ts";
 import { errorOutcome } from "../../../src/call/classify.ts";
 import { retry } from "../../../src/layers/retry/definition.ts";
 import { buildRetry } from "../../../src/layers/retry/runtime.ts";
-import { after, env, healthy, microseconds, newCall, scope, show } from "./measure.ts";
+import { after, env, healthy, microseconds, plainCall, scope, show } from "./measure.ts";
 
 const failing = (count: () => void): Next<unknown> => {
   const failure = errorOutcome(Object.assign(new Error("reset"), { code: "ECONNRESET" }), true);
@@ -17,7 +17,7 @@ const failing = (count: () => void): Next<unknown> => {
 const boom = (): never => {
   throw new Error("boom");
 };
-const call = newCall();
+const call = plainCall();
 
 const theirs = cockatielRetry(handleAll, { maxAttempts: 2, backoff: new ConstantBackoff(0) });
 const ours = alone(buildRetry(retry(), env, scope("retry")))(healthy);
@@ -53,7 +53,7 @@ show(
 show(
   "premesh: abort 20 ms into a backoff of 300 ms",
   await abortInBackoff((signal, count) =>
-    alone(buildRetry(retry({ backoff: { base: "5m", max: "5m" }, budget: false }), env, scope("retry")))(failing(count))(newCall(signal)),
+    alone(buildRetry(retry({ backoff: { base: "5m", max: "5m" }, budget: false }), env, scope("retry")))(failing(count))(plainCall(signal)),
   ),
 );
 

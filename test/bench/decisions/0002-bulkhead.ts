@@ -7,7 +7,7 @@ import type { Outcome } from "../../../src/call/outcome.ts";
 import { nativeSignal } from "../../../src/call/signal.ts";
 import { bulkhead } from "../../../src/layers/bulkhead/definition.ts";
 import { buildBulkhead } from "../../../src/layers/bulkhead/runtime.ts";
-import { env, healthy, microseconds, newCall, scope, settledWithin, show } from "./measure.ts";
+import { env, healthy, microseconds, plainCall, scope, settledWithin, show } from "./measure.ts";
 
 /** The layer as it would stand on cockatiel: the caller gets the head, the permit stays until the response has ended. */
 function onCockatiel(limit: number, queue: number, next: Next<unknown>): Next<unknown> {
@@ -34,7 +34,7 @@ const refused = (outcome: Promise<Outcome<unknown>>): Promise<boolean> =>
     () => true,
   );
 
-const call = newCall();
+const call = plainCall();
 const wide = cockatielBulkhead(1_000);
 const through = ours(1_000, healthy);
 const layered = onCockatiel(1_000, 0, healthy);
@@ -85,7 +85,7 @@ const state = full.newState();
 const behind = full.layer(state)(never);
 void behind(call);
 const leave = new AbortController();
-const left = behind(newCall(leave.signal));
+const left = behind(plainCall(leave.signal));
 leave.abort();
 show("premesh: an aborted waiter settles within 50 ms", await settledWithin(left, 50));
 show("premesh: calls in the queue after the abort", String(full.show?.(state).status()["waiting"]));

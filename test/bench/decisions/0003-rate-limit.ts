@@ -4,9 +4,9 @@ import Bottleneck from "bottleneck";
 import { rateLimit } from "../../../src/layers/rateLimit/definition.ts";
 import { gcraRule, gcraSpend, gcraWait } from "../../../src/layers/rateLimit/gcra.ts";
 import { buildRateLimit } from "../../../src/layers/rateLimit/runtime.ts";
-import { env, healthy, microseconds, newCall, scope, show } from "./measure.ts";
+import { env, healthy, microseconds, plainCall, scope, show } from "./measure.ts";
 
-const call = newCall();
+const call = plainCall();
 const unlimited = new Bottleneck();
 show(
   "bottleneck, no limit set: one job after the other",

@@ -5,9 +5,9 @@ import { breaker } from "../../../src/layers/breaker/definition.ts";
 import { buildBreaker } from "../../../src/layers/breaker/runtime.ts";
 import { errorOutcome } from "../../../src/call/classify.ts";
 import type { Next } from "../../../src/call/call.ts";
-import { after, env, healthy, microseconds, newCall, scope, show } from "./measure.ts";
+import { after, env, healthy, microseconds, plainCall, scope, show } from "./measure.ts";
 
-const call = newCall();
+const call = plainCall();
 const circuit = new CircuitBreaker(async () => 1, { timeout: false, rollingPercentilesEnabled: false });
 const ours = alone(buildBreaker(breaker(), env, scope("breaker")))(healthy);
 show("opossum: a healthy fire, percentiles off", await microseconds(() => circuit.fire()), "us");

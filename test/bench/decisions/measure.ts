@@ -1,7 +1,8 @@
 // What the measurements of docs/decisions share: a clock for many calls, a call to pass through one layer, and a table of what came out.
-import type { Call, Next } from "../../../src/call/call.ts";
+import { type Call, newCall, type Next } from "../../../src/call/call.ts";
 import { type Env, monotonicNow, seededRandom } from "../../../src/call/env.ts";
 import type { Scope } from "../../../src/call/build.ts";
+import { newRecord } from "../../../src/call/record.ts";
 import { compose } from "../../../src/call/stack.ts";
 
 export const env: Env = { now: monotonicNow, random: seededRandom(1), report: () => undefined };
@@ -14,23 +15,16 @@ const answered = Promise.resolve({ ok: true, response: undefined } as const);
 export const healthy = (() => answered) as unknown as Next<unknown>;
 
 /** A call with nothing special about it. */
-export function newCall(signal?: AbortSignal): Call {
-  return {
-    target: "bench",
-    origin: undefined,
-    method: "GET",
+export function plainCall(signal?: AbortSignal): Call {
+  return newCall({
+    record: newRecord("bench", "", "bench", "GET"),
     metadata: { get: () => undefined },
-    added: undefined,
-    attempt: 1,
-    deadline: Number.POSITIVE_INFINITY,
-    signal,
+    signal: signal,
     idempotent: true,
     idempotencyKey: undefined,
     payload: { replayable: true },
-    record: { policy: "bench", revision: "", target: "bench", method: "GET", attempts: 0, sent: 0, decisions: undefined },
-    tracer: undefined,
     send: () => answered,
-  };
+  });
 }
 
 /** Median over rounds of the microseconds that one call of `once` takes, one after the other; the first rounds warm up. */
