@@ -1,7 +1,8 @@
 // createClient: finds the policy of a call and sends the call through its stack; policies can be swapped while calls are under way.
 import { addCallerFrames } from "./call/caller-frames.ts";
 import type { Call } from "./call/call.ts";
-import { type Env, monotonicNow, seededRandom } from "./call/env.ts";
+import { type Clock, monotonicNow, systemTimers } from "./call/clock.ts";
+import { type Env, seededRandom } from "./call/env.ts";
 import type { Outcome } from "./call/outcome.ts";
 import { newRecord, recall, remember } from "./call/record.ts";
 import type { Compiled } from "./compile.ts";
@@ -25,6 +26,8 @@ export interface ClientOptions {
   readonly seed?: number;
   /** The clock, in milliseconds. Default: a monotonic one. */
   readonly now?: () => number;
+  /** The clock and the timers of all layers, in place of `now`; for tests. Default: a monotonic clock and Node's timers. */
+  readonly clock?: Clock;
   /** What {@link Client.snapshot} gave, perhaps in an earlier process: breakers go on where they were, by the time that remained. */
   readonly snapshot?: ClientSnapshot;
 }
@@ -90,8 +93,10 @@ export interface Client {
  */
 export function createClient(options: ClientOptions): Client {
   checkOptions(options);
+  const { clock } = options;
   const env: Env = {
-    now: options.now ?? monotonicNow,
+    now: options.now ?? (clock === undefined ? monotonicNow : () => clock.now()),
+    timers: clock ?? systemTimers,
     random: options.seed === undefined ? Math.random : seededRandom(options.seed),
     report: reportDecision,
   };
@@ -207,5 +212,14 @@ function checkOptions(options: ClientOptions): void {
   if (!Array.isArray(options.policies)) bad("policies must be a list of policies");
   if (options.fetch !== undefined && typeof options.fetch !== "function") bad("fetch must be a function");
   if (options.now !== undefined && typeof options.now !== "function") bad("now must be a function that gives milliseconds");
+  if (options.clock !== undefined && !isClock(options.clock))
+    bad("clock must be an object with the functions now, setTimer and clearTimer");
+  if (options.clock !== undefined && options.now !== undefined) bad("give clock or now, not both: a clock has its own now");
   if (options.seed !== undefined && !Number.isFinite(options.seed)) bad("seed must be a number");
 }
+
+const isClock = (clock: Partial<Record<keyof Clock, unknown>> | null): boolean =>
+  typeof clock === "object" &&
+  typeof clock?.now === "function" &&
+  typeof clock.setTimer === "function" &&
+  typeof clock.clearTimer === "function";

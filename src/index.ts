@@ -39,6 +39,7 @@ export type { Named, Queue, Refusing } from "./policy/schema.ts";
 export { standard } from "./policy/standard.ts";
 export type { StandardOptions } from "./policy/standard.ts";
 export type { Decision } from "./call/call.ts";
+export type { Clock } from "./call/clock.ts";
 export type { Explanation } from "./telemetry/decisions.ts";
 export type { FetchFunction, FetchInit, FetchInput, PremeshInit } from "./transports/fetch/request.ts";
 export type { Attempt, Work } from "./transports/run/send.ts";

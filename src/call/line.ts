@@ -1,4 +1,5 @@
 // Line: a bounded line of calls that wait for their turn, first come, first served; an abort or a timeout leaves it at once.
+import type { Timers } from "./clock.ts";
 import type { Signal } from "./signal.ts";
 
 /** How waiting ended. */
@@ -20,7 +21,7 @@ export interface Line {
 }
 
 /** A linked list, so that whoever leaves from the middle leaves nothing behind. */
-export function newLine(onEmpty?: () => void): Line {
+export function newLine(timers: Timers, onEmpty?: () => void): Line {
   let first: Waiter | undefined;
   let last: Waiter | undefined;
   let length = 0;
@@ -48,14 +49,14 @@ export function newLine(onEmpty?: () => void): Line {
           before: undefined,
           behind: undefined,
           settle: (turn) => {
-            clearTimeout(timer);
+            timers.clearTimer(timer);
             signal?.removeEventListener("abort", abort);
             leave(waiter);
             resolve(turn);
           },
         };
         const abort = (): void => waiter.settle("aborted");
-        const timer = setTimeout(() => waiter.settle("timeout"), timeoutMs);
+        const timer = timers.setTimer(() => waiter.settle("timeout"), timeoutMs);
         signal?.addEventListener("abort", abort, { once: true });
         join(waiter);
       });

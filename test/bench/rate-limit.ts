@@ -1,7 +1,8 @@
 // Bench: one decision of the rate limiter, as arithmetic and as a layer.
 import { alone } from "../../src/call/build.ts";
 import { newCall, type Next } from "../../src/call/call.ts";
-import { monotonicNow, seededRandom } from "../../src/call/env.ts";
+import { monotonicNow, systemTimers } from "../../src/call/clock.ts";
+import { seededRandom } from "../../src/call/env.ts";
 import { newRecord } from "../../src/call/record.ts";
 import { compose } from "../../src/call/stack.ts";
 import { rateLimit } from "../../src/layers/rateLimit/definition.ts";
@@ -42,7 +43,7 @@ export const bench: Bench = {
   run: async () => {
     const rule = gcraRule(1e9, 1_000, 1e9);
     const cell = { due: 0 };
-    const env = { now: monotonicNow, random: seededRandom(1), report: () => undefined };
+    const env = { now: monotonicNow, timers: systemTimers, random: seededRandom(1), report: () => undefined };
     const scope = { label: "rateLimit", insideRetry: false, rest: () => compose([]) };
     const limited = alone(buildRateLimit(rateLimit({ rate: 1e9, per: "1s" }), env, scope))(next);
     const each = await interleaved(

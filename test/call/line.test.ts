@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import test from "node:test";
 import fc from "fast-check";
+import { systemTimers } from "../../src/call/clock.ts";
 import { newLine, type Turn } from "../../src/call/line.ts";
 import { stoppedTime } from "../harness/time.ts";
 
 test("gives turns in the order of arrival", async () => {
-  const line = newLine();
+  const line = newLine(systemTimers);
   const order: number[] = [];
   const all = [1, 2, 3].map(async (n) => {
     await line.wait(1_000, undefined);
@@ -20,7 +21,7 @@ test("gives turns in the order of arrival", async () => {
 
 test("an abort leaves at once, from any place, and takes its listener and timer along", async (t) => {
   stoppedTime(t);
-  const line = newLine();
+  const line = newLine(systemTimers);
   const controllers = [1, 2, 3].map(() => new AbortController());
   const turns = controllers.map(({ signal }) => line.wait(1_000, signal));
   controllers[1]?.abort();
@@ -33,7 +34,7 @@ test("an abort leaves at once, from any place, and takes its listener and timer 
 });
 
 test("whoever comes aborted never stands in line", async () => {
-  const line = newLine();
+  const line = newLine(systemTimers);
   assert.equal(await line.wait(1_000, AbortSignal.abort()), "aborted");
   assert.equal(line.length(), 0);
 });
@@ -41,7 +42,7 @@ test("whoever comes aborted never stands in line", async () => {
 test("says when the last has left", async (t) => {
   const time = stoppedTime(t);
   let empty = 0;
-  const line = newLine(() => empty++);
+  const line = newLine(systemTimers, () => empty++);
   const one = line.wait(10, undefined);
   const two = line.wait(20, undefined);
   await time.pass(10);
@@ -56,7 +57,7 @@ test("behaves as a plain list would, whatever comes and goes", async (t) => {
   const step: fc.Arbitrary<Step> = fc.oneof(fc.constant("join" as const), fc.constant("grant" as const), fc.record({ leave: fc.nat(20) }));
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-      const line = newLine();
+      const line = newLine(systemTimers);
       const model: number[] = [];
       const controllers: AbortController[] = [];
       const turns: Promise<Turn>[] = [];

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { LayerState } from "../../src/call/build.ts";
 import { type Call, newCall, type Next, type Report } from "../../src/call/call.ts";
 import { abortedOutcome, errorOutcome, httpOutcome } from "../../src/call/classify.ts";
+import { systemTimers } from "../../src/call/clock.ts";
 import { type End, newEnd } from "../../src/call/end.ts";
 import { seededRandom } from "../../src/call/env.ts";
 import { newRecord } from "../../src/call/record.ts";
@@ -75,7 +76,12 @@ export function bare(layers: readonly LayerDefinition[], { now = () => Date.now(
   let script: Answer[] = [ok];
   let used = 0;
   const named: NamedLayers = new Map();
-  const env = { now, random, report: (call: Call | undefined, report: Report) => void reports.push({ ...report, call }) };
+  const env = {
+    now,
+    timers: systemTimers,
+    random,
+    report: (call: Call | undefined, report: Report) => void reports.push({ ...report, call }),
+  };
   const compiled = compilePolicy(definePolicy({ name: "bare", layers }), env, named);
   const send: Next<unknown> = (call) => {
     call.record.attempts++;

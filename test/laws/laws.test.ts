@@ -4,6 +4,7 @@ import { getEventListeners } from "node:events";
 import test from "node:test";
 import fc from "fast-check";
 import { abortedOutcome } from "../../src/call/classify.ts";
+import { systemTimers } from "../../src/call/clock.ts";
 import { endNow } from "../../src/call/end.ts";
 import type { Outcome } from "../../src/call/outcome.ts";
 import { waited } from "../../src/call/waiting.ts";
@@ -137,7 +138,7 @@ function scripted(entry: Scripted, made: Reply[], deaf: boolean): Answer {
   };
   if (entry.lateMs === 0) return given;
   return async (call) => {
-    const passed = await waited(entry.lateMs, deaf ? undefined : call.signal);
+    const passed = await waited(systemTimers, entry.lateMs, deaf ? undefined : call.signal);
     return passed ? given() : abortedOutcome(call.signal, true);
   };
 }

@@ -56,7 +56,7 @@ export const buildBulkhead: Build<BulkheadDefinition, State> = (definition, env,
           return run(call);
         }
         if (!room) return Promise.resolve(refused);
-        it.line ??= newLine(() => (it.line = undefined));
+        it.line ??= newLine(env.timers, () => (it.line = undefined));
         return it.line.wait(patience, call.signal).then((turn) => {
           if (turn === "granted") return run(call); // the place was handed over, so `active` already counts it
           if (turn === "aborted") return gaveUpOutcome(call.signal);

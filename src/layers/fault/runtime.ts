@@ -46,7 +46,7 @@ export const buildFault: Build<FaultDefinition> = (definition, env, { label }) =
       const failure = dead ? aborted(call) : undefined;
       return failure === undefined ? next(call) : Promise.resolve(failure);
     }
-    return waited(delayMs, call.signal).then((passed) => {
+    return waited(env.timers, delayMs, call.signal).then((passed) => {
       if (!passed) return abortedOutcome(call.signal);
       return (dead ? aborted(call) : undefined) ?? next(call);
     });

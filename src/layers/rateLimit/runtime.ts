@@ -15,7 +15,7 @@ const MOST_KEYS = 10_000;
 
 interface Cell extends Gcra {
   line: Line | undefined;
-  timer: NodeJS.Timeout | undefined;
+  timer: unknown;
 }
 
 const newCell = (): Cell => ({ due: 0, line: undefined, timer: undefined });
@@ -88,7 +88,7 @@ export const buildRateLimit: Build<RateLimitDefinition, State> = (definition, en
       const now = env.now();
       const wait = gcraWait(cell, rule, now);
       if (wait > 0) {
-        cell.timer = setTimeout(pump, Math.ceil(wait), cell);
+        cell.timer = env.timers.setTimer(() => pump(cell), Math.ceil(wait));
         return;
       }
       gcraSpend(cell, rule, now);
@@ -97,8 +97,8 @@ export const buildRateLimit: Build<RateLimitDefinition, State> = (definition, en
   }
 
   async function queued(cell: Cell, call: Call): Promise<Failure<never> | undefined> {
-    const line = (cell.line ??= newLine(() => {
-      clearTimeout(cell.timer);
+    const line = (cell.line ??= newLine(env.timers, () => {
+      env.timers.clearTimer(cell.timer);
       cell.timer = cell.line = undefined;
     }));
     const turn = line.wait(patience, call.signal);
@@ -138,7 +138,7 @@ export const buildRateLimit: Build<RateLimitDefinition, State> = (definition, en
         const cells = cellsOf(state);
         for (const cell of cells) cell.due = 0;
         for (const cell of cells) {
-          clearTimeout(cell.timer);
+          env.timers.clearTimer(cell.timer);
           pump(cell);
         }
       },

@@ -60,7 +60,7 @@ export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { la
       if (wait === undefined) return outcome;
       discard(outcome);
       try {
-        if (!(await waited(wait, call.signal))) return abortedOutcome(call.signal);
+        if (!(await waited(env.timers, wait, call.signal))) return abortedOutcome(call.signal);
         outcome = await next({ ...call, attempt: done + 1 });
       } finally {
         if (rule !== undefined) budget.extra--;

@@ -26,7 +26,7 @@ class Watch extends Abort implements Expiry {
   dueAt = 0;
   before: Expiry | undefined = undefined;
   behind: Expiry | undefined = undefined;
-  timer: NodeJS.Timeout | undefined = undefined;
+  timer: unknown = undefined;
   /** The head of the response has come. */
   headed = false;
   failure: Failure<never> | undefined = undefined;
@@ -104,7 +104,7 @@ export const buildTimeout: Build<TimeoutDefinition> = (definition, env, { label,
     watch.abort(error);
   }
 
-  const rule: Rule = { deadlines: newDeadlines(after), untilEnd, expired };
+  const rule: Rule = { deadlines: newDeadlines(after, env.timers), untilEnd, expired };
   return stateless((next) => (call) => {
     const watch = new Watch(call, rule);
     const deadline = shadow ? call.deadline : Math.min(call.deadline, env.now() + after);

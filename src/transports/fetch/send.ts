@@ -8,7 +8,7 @@ import { Abort, nativeSignal, type Signal } from "../../call/signal.ts";
 import { parseRetryAfter } from "../../call/retry-after.ts";
 import { runtimeFetch } from "./beneath.ts";
 import { watched } from "./foreign.ts";
-import { drop } from "./drop.ts";
+import { type Drop, newDrop } from "./drop.ts";
 import type { FetchPayload } from "./once.ts";
 import { type FetchFunction, type FetchInput, requestIn } from "./request.ts";
 import { Tap } from "./tap.ts";
@@ -20,6 +20,7 @@ const DEADLINE_FIELD = "x-envoy-expected-rq-timeout-ms";
 
 /** A sender over a fetch function, looked up for each attempt. */
 export function fetchSender(fetchNow: () => FetchFunction, env: Env): (call: Call) => Promise<Outcome<unknown>> {
+  const drop = newDrop(env.timers);
   return (call) => {
     const { signal } = call;
     const payload = call.payload as FetchPayload; // the cast: this sender is only put on calls with this payload
@@ -27,13 +28,20 @@ export function fetchSender(fetchNow: () => FetchFunction, env: Env): (call: Cal
     const foreign = fetch !== runtimeFetch;
     if (signal?.aborted === true) {
       const unheard = foreign && payload.signal?.aborted === true && call.record.attempts === 0;
-      return unheard ? worded(fetch, payload) : Promise.resolve(abortedOutcome(signal));
+      return unheard ? worded(fetch, payload, drop) : Promise.resolve(abortedOutcome(signal));
     }
-    return attempt(call, payload, fetch, foreign, env);
+    return attempt(call, payload, fetch, foreign, env, drop);
   };
 }
 
-function attempt(call: Call, payload: FetchPayload, fetch: FetchFunction, foreign: boolean, env: Env): Promise<Outcome<Response>> {
+function attempt(
+  call: Call,
+  payload: FetchPayload,
+  fetch: FetchFunction,
+  foreign: boolean,
+  env: Env,
+  drop: Drop,
+): Promise<Outcome<Response>> {
   const { record, signal } = call;
   record.attempts++;
   if (foreign) record.sent++;
@@ -52,7 +60,7 @@ function attempt(call: Call, payload: FetchPayload, fetch: FetchFunction, foreig
     tap.returned();
     const end = tap.used ? tap.end : newEnd();
     if (heard !== undefined) whenEnded(end, () => heard.unfollow());
-    const outcome = responseOutcome(tap.used ? response : watched(response, end), end);
+    const outcome = responseOutcome(tap.used ? response : watched(response, end), end, drop);
     span?.end(outcome);
     return outcome;
   };
@@ -77,7 +85,7 @@ function attempt(call: Call, payload: FetchPayload, fetch: FetchFunction, foreig
 }
 
 /** What a mock gives may lack anything that a Response has; without a status it is a success. */
-function responseOutcome(response: Response, end: End): Outcome<Response> {
+function responseOutcome(response: Response, end: End, drop: Drop): Outcome<Response> {
   const { status = 200, headers } = response as Partial<Response>; // the cast: see above
   return httpOutcome(response, status, status < 400 ? undefined : parseRetryAfter(headers?.get("retry-after")), end, drop);
 }
@@ -86,7 +94,7 @@ function responseOutcome(response: Response, end: End): Outcome<Response> {
 const FOREIGN_TURNS = 16;
 
 /** What was aborted before it began: a foreign fetch is given what the caller gave, and says in its own words that it does nothing with it. */
-async function worded(fetch: FetchFunction, { input, init, signal }: FetchPayload): Promise<Failure<never>> {
+async function worded(fetch: FetchFunction, { input, init, signal }: FetchPayload, drop: Drop): Promise<Failure<never>> {
   const outcome = abortedOutcome(signal);
   let { cause } = outcome;
   const sending = (async () => fetch(input, init))();

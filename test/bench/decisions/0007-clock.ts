@@ -1,6 +1,6 @@
 // Measures for docs/decisions/0007-clock-follows-fake-timers.md: what one look at the clock costs, and that a fake Date moves it.
 import { mock } from "node:test";
-import { monotonicNow } from "../../../src/call/env.ts";
+import { monotonicNow } from "../../../src/call/clock.ts";
 import { median, show } from "./measure.ts";
 
 function nanoseconds(look: () => number): number {

@@ -1,11 +1,12 @@
 // What the measurements of docs/decisions share: a clock for many calls, a call to pass through one layer, and a table of what came out.
 import { type Call, newCall, type Next } from "../../../src/call/call.ts";
-import { type Env, monotonicNow, seededRandom } from "../../../src/call/env.ts";
+import { monotonicNow, systemTimers } from "../../../src/call/clock.ts";
+import { type Env, seededRandom } from "../../../src/call/env.ts";
 import type { Scope } from "../../../src/call/build.ts";
 import { newRecord } from "../../../src/call/record.ts";
 import { compose } from "../../../src/call/stack.ts";
 
-export const env: Env = { now: monotonicNow, random: seededRandom(1), report: () => undefined };
+export const env: Env = { now: monotonicNow, timers: systemTimers, random: seededRandom(1), report: () => undefined };
 
 export const scope = (label: string): Scope => ({ label, insideRetry: false, rest: () => compose([]) });
 
