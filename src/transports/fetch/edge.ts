@@ -1,7 +1,7 @@
 // The edge of `fetch`: an outcome becomes a Response or a thrown error.
 import type { CallRecord } from "../../call/call.ts";
 import type { Outcome, Reply } from "../../call/outcome.ts";
-import { thrown } from "../refusal.ts";
+import { thrown } from "../../call/refusal.ts";
 
 /** The header that says that a `fallback` layer answered; its value is the policy's name. */
 const FALLBACK_FIELD = "premesh-fallback";

@@ -1,9 +1,9 @@
-// The edge's words: what a caller is told when a layer ended the call.
-import type { CallRecord } from "../call/call.ts";
-import { codeName } from "../call/codes.ts";
-import type { Failure } from "../call/outcome.ts";
-import type { LayerKind } from "../policy/policy.ts";
+// What a caller is told when a layer ended the call: the error that a failure without a response becomes.
 import { PolicyError, type PolicyErrorCode } from "../policy/error.ts";
+import type { LayerKind } from "../policy/policy.ts";
+import type { CallRecord } from "./call.ts";
+import { codeName } from "./codes.ts";
+import type { Failure } from "./outcome.ts";
 
 const told: { readonly [K in LayerKind]?: readonly [code: PolicyErrorCode, what: string] } = {
   breaker: ["ERR_PREMESH_BREAKER_OPEN", "the breaker is open"],
