@@ -5,11 +5,11 @@ import { type Clock, monotonicNow, systemTimers } from "./call/clock.ts";
 import { type Env, seededRandom } from "./call/env.ts";
 import type { Outcome } from "./call/outcome.ts";
 import { newRecord, recall, remember } from "./call/record.ts";
-import type { Compiled } from "./compile.ts";
 import { type ClientSnapshot, type ClientStatus, newPoliciesInForce } from "./policies-in-force.ts";
 import { PolicyError } from "./policy/error.ts";
 import type { Policy } from "./policy/policy.ts";
 import { type Explanation, explanationOf, reportDecision } from "./telemetry/decisions.ts";
+import { openDoor, type Ruled } from "./transports/door.ts";
 import { fetchBeneath } from "./transports/fetch/beneath.ts";
 import { fetchCall, fetchConclusion } from "./transports/fetch/call.ts";
 import { type FetchFunction, type FetchInit, type FetchInput, hostKey, methodOf, urlOf } from "./transports/fetch/request.ts";
@@ -113,7 +113,7 @@ export function createClient(options: ClientOptions): Client {
   }
 
   /** Not async: that is 400 bytes a call. */
-  function through<T>(compiled: Compiled, call: Call, conclude: (outcome: Outcome<unknown>, call: Call) => T): Promise<T> {
+  function through<T>(compiled: Ruled, call: Call, conclude: (outcome: Outcome<unknown>, call: Call) => T): Promise<T> {
     if (closed)
       throw new PolicyError("ERR_PREMESH_CLIENT_CLOSED", "this client is closed and takes no calls", { policy: compiled.policy.name });
     const failed = (error: unknown): never => {
@@ -191,10 +191,11 @@ export function createClient(options: ClientOptions): Client {
       if (underWay > 0) await new Promise<void>((resolve) => void draining.push(resolve));
     },
   };
+  openDoor(client, { env, findRpc: policies.findRpc, named: policies.named, requireIdempotencyLayer, through });
   return client;
 }
 
-function requireIdempotencyLayer({ policy }: Compiled, { idempotencyKey }: Call): void {
+function requireIdempotencyLayer({ policy }: Ruled, { idempotencyKey }: Call): void {
   if (idempotencyKey === undefined || policy.layers.some(({ kind }) => kind === "idempotency")) return;
   throw new PolicyError(
     "ERR_PREMESH_NO_IDEMPOTENCY_LAYER",

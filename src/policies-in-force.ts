@@ -31,8 +31,10 @@ export type ClientSnapshot = Readonly<
 export interface PoliciesInForce {
   /** The policy that an outgoing call matches. `host` with its port, in lower case. */
   find(host: string, path: string, method: string): Compiled | undefined;
+  /** The policy that an RPC matches. `host` as above; `method` as `payments.v1.Payments/Charge`. */
+  readonly findRpc: (host: string, method: string) => Compiled | undefined;
   /** The policy of that name; throws `ERR_PREMESH_UNKNOWN_POLICY`. */
-  named(name: string): Compiled;
+  readonly named: (name: string) => Compiled;
   /** Throws when one is wrong, and then changes nothing. */
   replace(policies: readonly Policy[]): void;
   readonly status: () => ClientStatus;
@@ -93,6 +95,7 @@ export function newPoliciesInForce(first: readonly Policy[], env: Env, snapshot:
 
   return {
     find: (host, path, method) => set.matching.find(host, path, method),
+    findRpc: (host, method) => set.matching.findRpc(host, method),
     named,
     replace: (next) => {
       set = policySet(next, set);

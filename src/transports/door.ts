@@ -1,0 +1,46 @@
+// Door: the way through a client for transports that are not its methods (gRPC, Connect). It is no part of the client's public type.
+import type { Call, Next } from "../call/call.ts";
+import type { Env } from "../call/env.ts";
+import type { Outcome } from "../call/outcome.ts";
+import { PolicyError } from "../policy/error.ts";
+import type { Policy } from "../policy/policy.ts";
+
+/** A policy of the client, ready to run. */
+export interface Ruled {
+  readonly policy: Policy;
+  readonly revision: string;
+  /** The whole stack for a target. */
+  stackFor(target: string): Next<unknown>;
+}
+
+export interface Door {
+  readonly env: Env;
+  /** The policy that an RPC matches: `host` with its port, in lower case; `method` as `payments.v1.Payments/Charge`. */
+  findRpc(host: string, method: string): Ruled | undefined;
+  /** The policy of that name; throws `ERR_PREMESH_UNKNOWN_POLICY`. */
+  named(name: string): Ruled;
+  /** The policy must have an `idempotency` layer if the call comes with a key; throws `ERR_PREMESH_NO_IDEMPOTENCY_LAYER`. */
+  requireIdempotencyLayer(ruled: Ruled, call: Call): void;
+  /**
+   * Sends a call through its policy. `conclude` makes of the outcome what the caller gets, and what it gives is tied to the call's record. Throws at
+   * once when the client is closed; rejects with what `conclude` throws.
+   */
+  through<T>(ruled: Ruled, call: Call, conclude: (outcome: Outcome<unknown>, call: Call) => T): Promise<T>;
+}
+
+const doors = new WeakMap<object, Door>();
+
+/** Said once, by whoever makes the client. */
+export function openDoor(client: object, door: Door): void {
+  doors.set(client, door);
+}
+
+/** The door of a client; `caller` is the function that was given it. Throws `ERR_PREMESH_INVALID_OPTIONS` when it is no client. */
+export function doorOf(client: unknown, caller: string): Door {
+  const door = typeof client === "object" && client !== null ? doors.get(client) : undefined;
+  if (door !== undefined) return door;
+  throw new PolicyError(
+    "ERR_PREMESH_INVALID_OPTIONS",
+    `${caller}: needs the client that createClient gave; if it is one, two copies of premesh are loaded (npm ls premesh)`,
+  );
+}
