@@ -1,36 +1,25 @@
 // createClient: finds the policy of a call and sends the call through its stack; policies can be swapped while calls are under way.
+import { type ClientOptions, checkOptions } from "./client-options.ts";
 import { addCallerFrames } from "./call/caller-frames.ts";
 import type { Call } from "./call/call.ts";
-import { type Clock, monotonicNow, systemTimers } from "./call/clock.ts";
-import { type Env, seededRandom } from "./call/env.ts";
+import { monotonicNow, systemTimers } from "./call/clock.ts";
+import { type ClientEnv, seededRandom } from "./call/env.ts";
 import type { Outcome } from "./call/outcome.ts";
 import { newRecord, recall, remember } from "./call/record.ts";
-import { type ClientSnapshot, type ClientStatus, newPoliciesInForce } from "./policies-in-force.ts";
+import type { ClientStatus } from "./call/status.ts";
+import { type ClientSnapshot, newPoliciesInForce } from "./policies-in-force.ts";
 import { PolicyError } from "./policy/error.ts";
 import type { Policy } from "./policy/policy.ts";
-import { type Explanation, explanationOf, reportDecision } from "./telemetry/decisions.ts";
+import type { DecisionEvent, TelemetryEvent } from "./telemetry/events.ts";
+import { type Explanation, explanationOf } from "./telemetry/explanation.ts";
+import { newTelemetry } from "./telemetry/telemetry.ts";
 import { openDoor, type Ruled } from "./transports/door.ts";
 import { fetchBeneath } from "./transports/fetch/beneath.ts";
 import { fetchCall, fetchConclusion } from "./transports/fetch/call.ts";
-import { type FetchFunction, type FetchInit, type FetchInput, hostKey, methodOf, urlOf } from "./transports/fetch/request.ts";
+import { type FetchInit, type FetchInput, hostKey, methodOf, urlOf } from "./transports/fetch/request.ts";
 import { fetchSender } from "./transports/fetch/send.ts";
 import { RUN_METHOD, RUN_TARGET, runCall, runConclusion } from "./transports/run/call.ts";
 import type { Work } from "./transports/run/send.ts";
-
-export interface ClientOptions {
-  /** What calls go through. Their order matters only where two match a call equally well: the first wins. */
-  readonly policies: readonly Policy[];
-  /** The fetch function beneath. Default: `globalThis.fetch`, looked up for each call. */
-  readonly fetch?: FetchFunction;
-  /** Makes jitter and dice repeatable. Default: chance. */
-  readonly seed?: number;
-  /** The clock, in milliseconds. Default: a monotonic one. */
-  readonly now?: () => number;
-  /** The clock and the timers of all layers, in place of `now`; for tests. Default: a monotonic clock and Node's timers. */
-  readonly clock?: Clock;
-  /** What {@link Client.snapshot} gave, perhaps in an earlier process: breakers go on where they were, by the time that remained. */
-  readonly snapshot?: ClientSnapshot;
-}
 
 export interface RunOptions {
   /** Ends the call at once when it is aborted. */
@@ -66,7 +55,24 @@ export interface Client {
   run<T>(policy: string, work: Work<T>, options?: RunOptions): Promise<T>;
   /** Puts these policies in place of all, at once. Layers that stay as they are keep their state. Wrong policies throw, and the old ones stay. */
   update(policies: readonly Policy[]): void;
-  /** What happened to a call, by the response or error that came of it; `undefined` when it came from elsewhere. */
+  /**
+   * Calls the listener with every event from now on: each decision of a layer, each attempt and each call. Gives the function that ends it. What the
+   * listener throws becomes a warning of the process, and touches no call.
+   *
+   * Errors: `ERR_PREMESH_INVALID_OPTIONS` for what is no function.
+   *
+   * @example
+   * ```ts
+   * const stop = client.on((event) => {
+   *   if (event.type === "call" && event.result !== "success") console.error(event.policy, event.target, event.errorType);
+   * });
+   * stop();
+   * ```
+   */
+  on(listener: (event: TelemetryEvent) => void): () => void;
+  /** The last 256 decisions of all layers, oldest first. */
+  decisions(): readonly DecisionEvent[];
+  /** What happened to a call and why, by the response or error that came of it; `undefined` when it came from elsewhere. */
   explain(responseOrError: unknown): Explanation | undefined;
   /** The state of every layer, by policy and target, as plain JSON. */
   status(): ClientStatus;
@@ -94,11 +100,14 @@ export interface Client {
 export function createClient(options: ClientOptions): Client {
   checkOptions(options);
   const { clock } = options;
-  const env: Env = {
-    now: options.now ?? (clock === undefined ? monotonicNow : () => clock.now()),
+  const now = options.now ?? (clock === undefined ? monotonicNow : () => clock.now());
+  const telemetry = newTelemetry(now, () => policies.status());
+  const env: ClientEnv = {
+    now,
     timers: clock ?? systemTimers,
     random: options.seed === undefined ? Math.random : seededRandom(options.seed),
-    report: reportDecision,
+    report: telemetry.report,
+    attempts: telemetry.attempts,
   };
   const beneath = fetchBeneath(options.fetch);
   const sendFetch = fetchSender(beneath.now, env);
@@ -124,6 +133,7 @@ export function createClient(options: ClientOptions): Client {
     };
     const concluded = (outcome: Outcome<unknown>): T => {
       let result: T;
+      telemetry.ended(call.record, outcome);
       try {
         result = conclude(outcome, call);
       } catch (error) {
@@ -134,6 +144,7 @@ export function createClient(options: ClientOptions): Client {
       return result;
     };
     underWay++;
+    telemetry.begun();
     let outcome: Promise<Outcome<unknown>>;
     try {
       outcome = compiled.stackFor(call.target)(call);
@@ -154,7 +165,7 @@ export function createClient(options: ClientOptions): Client {
       try {
         const compiled = name === undefined ? policies.find(hostKey(url), url.pathname, method) : policies.named(name);
         if (compiled === undefined) return beneath.now()(input, init);
-        const call = fetchCall(input, init, url, newRecord(compiled.policy.name, compiled.revision, url.host, method), sendFetch);
+        const call = fetchCall(input, init, url, newRecord(compiled, "http", url.host, method, now()), sendFetch);
         requireIdempotencyLayer(compiled, call);
         return through(compiled, call, fetchConclusion);
       } catch (error) {
@@ -167,7 +178,7 @@ export function createClient(options: ClientOptions): Client {
         const compiled = policies.named(policy);
         if (typeof work !== "function") throw new TypeError(`run needs a function to run under policy ${policy}`);
         const { target = RUN_TARGET } = given;
-        const call = runCall(work, given, newRecord(compiled.policy.name, compiled.revision, target, RUN_METHOD));
+        const call = runCall(work, given, newRecord(compiled, "run", target, RUN_METHOD, now()));
         return through(compiled, call, runConclusion) as Promise<T>; // the cast: what the work gave, or a fallback's body on the user's word
       } catch (error) {
         return Promise.reject(error); // oxlint-disable-line typescript/prefer-promise-reject-errors -- only errors are thrown here
@@ -175,6 +186,14 @@ export function createClient(options: ClientOptions): Client {
     },
 
     update: (next) => policies.replace(next),
+
+    on: (listener) => {
+      if (typeof listener !== "function")
+        throw new PolicyError("ERR_PREMESH_INVALID_OPTIONS", "client.on needs a function that takes events");
+      return telemetry.on(listener);
+    },
+
+    decisions: telemetry.log,
 
     explain: (responseOrError) => {
       const record = recall(responseOrError);
@@ -189,6 +208,7 @@ export function createClient(options: ClientOptions): Client {
     close: async () => {
       closed = true;
       if (underWay > 0) await new Promise<void>((resolve) => void draining.push(resolve));
+      telemetry.close();
     },
   };
   openDoor(client, { env, findRpc: policies.findRpc, named: policies.named, requireIdempotencyLayer, through });
@@ -203,24 +223,3 @@ function requireIdempotencyLayer({ policy }: Ruled, { idempotencyKey }: Call): v
     { policy: policy.name },
   );
 }
-
-function checkOptions(options: ClientOptions): void {
-  const bad = (message: string): never => {
-    throw new PolicyError("ERR_PREMESH_INVALID_OPTIONS", `createClient: ${message}`);
-  };
-  // the casts: callers without types may pass anything
-  if (typeof options !== "object" || (options as unknown) === null) bad("needs an object with policies");
-  if (!Array.isArray(options.policies)) bad("policies must be a list of policies");
-  if (options.fetch !== undefined && typeof options.fetch !== "function") bad("fetch must be a function");
-  if (options.now !== undefined && typeof options.now !== "function") bad("now must be a function that gives milliseconds");
-  if (options.clock !== undefined && !isClock(options.clock))
-    bad("clock must be an object with the functions now, setTimer and clearTimer");
-  if (options.clock !== undefined && options.now !== undefined) bad("give clock or now, not both: a clock has its own now");
-  if (options.seed !== undefined && !Number.isFinite(options.seed)) bad("seed must be a number");
-}
-
-const isClock = (clock: Partial<Record<keyof Clock, unknown>> | null): boolean =>
-  typeof clock === "object" &&
-  typeof clock?.now === "function" &&
-  typeof clock.setTimer === "function" &&
-  typeof clock.clearTimer === "function";

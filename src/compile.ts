@@ -1,8 +1,8 @@
 // From a policy and an environment to stacks, one per target; the one table from kind to builder.
 import type { Build, LayerState, Plan } from "./call/build.ts";
 import type { Next } from "./call/call.ts";
-import type { Env } from "./call/env.ts";
-import { compose } from "./call/stack.ts";
+import type { ClientEnv, Env } from "./call/env.ts";
+import { compose, sender } from "./call/stack.ts";
 import { buildBreaker } from "./layers/breaker/runtime.ts";
 import { buildBulkhead } from "./layers/bulkhead/runtime.ts";
 import { buildFallback } from "./layers/fallback/runtime.ts";
@@ -63,7 +63,7 @@ export type NamedLayers = Map<string, { readonly text: string; readonly built: B
 /** Compiles a policy; layers that `before` had in the same form keep their state. */
 export function compilePolicy(
   policy: Policy,
-  env: Env,
+  env: ClientEnv,
   named: NamedLayers,
   before?: Compiled,
   born?: (target: string, compiled: Compiled) => void,
@@ -73,6 +73,12 @@ export function compilePolicy(
   const inherited = before === undefined ? [] : inheritance(texts, before.texts);
   const retryAt = layers.findIndex(({ kind }) => kind === "retry");
   const targets = new Map<string, Target>();
+  const send = sender(env);
+  const composed = (built: readonly Built[]): Next<unknown> =>
+    compose(
+      built.map(({ plan, state }) => plan.layer(state)),
+      send,
+    );
 
   function target(name: string, old?: Target): Target {
     const found = targets.get(name);
@@ -91,7 +97,9 @@ export function compilePolicy(
   const plans = layers.map((definition, index): Plan => {
     // the cast: the table pairs each kind with the builder of its own definition
     const builder = builders[definition.kind] as Build<LayerDefinition>;
-    return builder(definition, env, {
+    const place = { policy: policy.name, index };
+    const reporting: Env = { ...env, report: (call, decision) => env.report(call, decision, place) };
+    return builder(definition, reporting, {
       label: definition.name ?? definition.kind,
       insideRetry: retryAt !== -1 && retryAt < index,
       rest: remembered((other) => composed(target(other).built.slice(index + 1))),
@@ -131,8 +139,6 @@ export function compilePolicy(
   for (const [name, old] of before?.targets ?? []) target(name, old);
   return compiled;
 }
-
-const composed = (built: readonly Built[]): Next<unknown> => compose(built.map(({ plan, state }) => plan.layer(state)));
 
 function remembered<V>(make: (key: string) => V): (key: string) => V {
   const made = new Map<string, V>();

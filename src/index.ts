@@ -1,7 +1,8 @@
 // The public names of premesh, listed by hand.
 export { createClient } from "./client.ts";
-export type { Client, ClientOptions, RunOptions } from "./client.ts";
-export type { ClientSnapshot, ClientStatus, LayerStatus } from "./policies-in-force.ts";
+export type { Client, RunOptions } from "./client.ts";
+export type { ClientOptions } from "./client-options.ts";
+export type { ClientSnapshot } from "./policies-in-force.ts";
 export { breaker } from "./layers/breaker/definition.ts";
 export type {
   BreakerDefinition,
@@ -38,8 +39,10 @@ export { revision } from "./policy/revision.ts";
 export type { Named, Queue, Refusing } from "./policy/schema.ts";
 export { standard } from "./policy/standard.ts";
 export type { StandardOptions } from "./policy/standard.ts";
-export type { Decision } from "./call/call.ts";
+export type { Decision, Protocol } from "./call/call.ts";
+export type { ClientStatus, LayerStatus } from "./call/status.ts";
 export type { Clock } from "./call/clock.ts";
-export type { Explanation } from "./telemetry/decisions.ts";
+export type { AttemptEvent, CallEvent, DecisionEvent, Result, TelemetryEvent } from "./telemetry/events.ts";
+export type { ExplainedLayer, Explanation } from "./telemetry/explanation.ts";
 export type { FetchFunction, FetchInit, FetchInput, PremeshInit } from "./transports/fetch/request.ts";
 export type { Attempt, Work } from "./transports/run/send.ts";

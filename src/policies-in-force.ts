@@ -1,27 +1,13 @@
 // Policies in force: those that calls go through now, with the state of their layers; replaced as a whole, and state that still fits is kept.
 import type { LayerState } from "./call/build.ts";
-import type { Env } from "./call/env.ts";
+import type { ClientEnv } from "./call/env.ts";
+import type { ClientStatus, LayerStatus } from "./call/status.ts";
 import { type Compiled, compilePolicy, type NamedLayers } from "./compile.ts";
 import { PolicyError } from "./policy/error.ts";
 import { type Matching, newMatching } from "./policy/matching.ts";
-import type { LayerKind, Policy } from "./policy/policy.ts";
+import type { Policy } from "./policy/policy.ts";
 import { revision } from "./policy/revision.ts";
 import { checkedPolicies } from "./policy/validate.ts";
-
-/** The state of one layer for one target, as plain JSON. */
-export interface LayerStatus {
-  readonly kind: LayerKind;
-  readonly layer: string;
-  readonly index: number;
-  readonly state: Readonly<Record<string, unknown>>;
-}
-
-export interface ClientStatus {
-  /** Policies by name. */
-  readonly policies: Readonly<
-    Record<string, { readonly revision: string; readonly targets: Readonly<Record<string, readonly LayerStatus[]>> }>
-  >;
-}
 
 /** State that survives a restart, as plain JSON: `policy → target → index of layer → state`. */
 export type ClientSnapshot = Readonly<
@@ -48,7 +34,7 @@ interface PolicySet {
   readonly matching: Matching<Compiled>;
 }
 
-export function newPoliciesInForce(first: readonly Policy[], env: Env, snapshot: ClientSnapshot): PoliciesInForce {
+export function newPoliciesInForce(first: readonly Policy[], env: ClientEnv, snapshot: ClientSnapshot): PoliciesInForce {
   const isolated = new Set<string>();
   const shared: NamedLayers = new Map();
   let set = policySet(first);

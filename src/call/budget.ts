@@ -14,9 +14,14 @@ export interface Budget {
 
 export const newBudget = (): Budget => ({ active: 0, extra: 0 });
 
+/** How many extra sends may be under way at a time: whole ones, as Envoy counts. */
+export function extrasAllowed({ active }: Budget, { percent, min }: BudgetRule): number {
+  return Math.max(Math.floor((percent / 100) * active), min);
+}
+
 /** Takes a place for an extra send; false: the budget is spent. The caller gives it back. */
 export function takeExtra(budget: Budget, rule: BudgetRule): boolean {
-  if (budget.extra >= Math.max(Math.floor((rule.percent / 100) * budget.active), rule.min)) return false; // whole retries, as Envoy counts
+  if (budget.extra >= extrasAllowed(budget, rule)) return false;
   budget.extra++;
   return true;
 }

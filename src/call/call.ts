@@ -15,42 +15,62 @@ export interface AddedField {
   readonly before: AddedField | undefined;
 }
 
+/** By which way a call came in. */
+export type Protocol = "http" | "grpc" | "connect" | "run";
+
 /** What is written down about a call while it runs; one for the call and all its attempts. */
 export interface CallRecord {
   readonly policy: string;
   readonly revision: string;
+  /** The layers of the policy, as they were when the call began. */
+  readonly layers: readonly LayerDefinition[];
+  readonly protocol: Protocol;
   readonly target: string;
   readonly method: string;
+  /** On the clock of `Env.now`. */
+  readonly startedAt: number;
   /** How often it was sent. */
   attempts: number;
   /** How often a byte of it may have left: an attempt that found no connection is not in here. */
   sent: number;
   /** What layers decided, where they did more than pass it on. */
   decisions: Decision[] | undefined;
+  /** How the call came out, once it has. */
+  outcome: Outcome<unknown> | undefined;
+  /** How long that took, in milliseconds: until the head of the response. */
+  tookMs: number | undefined;
 }
 
 /** One decision of a layer about a call. */
 export interface Decision {
+  /** The layer's `name`, else its kind. */
   readonly layer: string;
   readonly kind: LayerDefinition["kind"];
+  /** Its place in the list of layers, from 0. */
+  readonly index: number;
+  /** What it decided, in a word of the layer's own: `refused`, `retrying`. */
   readonly what: string;
   readonly attempt: number;
+  /** When, in milliseconds since the call began; 0 where no call was behind it. */
+  readonly atMs: number;
   /** Numbers behind the decision. */
   readonly detail?: Readonly<Record<string, unknown>>;
 }
 
-/** A decision as a layer reports it; the attempt is that of the call unless the layer says otherwise. */
-export type Report = Omit<Decision, "attempt"> & { readonly attempt?: number };
+/** A decision as a layer reports it: its place and the time are added on the way. The attempt is that of the call unless the layer says otherwise. */
+export type Report = Omit<Decision, "attempt" | "index" | "atMs"> & { readonly attempt?: number };
 
 /** How attempts of a call show up in a trace; put on the call by the `trace` layer. */
 export interface AttemptTracer {
-  /** Opens the span of one attempt; `undefined` where an instrumentation of the transport will. */
-  start(call: Call, attributes: Readonly<Record<string, string | number>>): AttemptSpan | undefined;
+  /** Begins one attempt. `attributes`: what the transport knows of it, by OpenTelemetry's names. */
+  start(call: Call, attributes: Readonly<Record<string, string | number>>): AttemptSpan;
 }
 
 export interface AttemptSpan {
   /** Fields to send along: W3C trace context. */
   readonly fields: readonly (readonly [name: string, value: string])[];
+  /** Runs what sends the attempt, so that spans opened in it stand beneath this one. */
+  within<T>(send: () => T): T;
   end<R>(outcome: Outcome<R>): void;
 }
 

@@ -1,6 +1,7 @@
 // Env: what a layer may ask of the world, so that time, chance and telemetry can be replaced.
 import type { Call, Report } from "./call.ts";
 import type { Timers } from "./clock.ts";
+import type { Outcome } from "./outcome.ts";
 
 export interface Env {
   /** Milliseconds on a clock that does not jump. */
@@ -10,6 +11,26 @@ export interface Env {
   readonly random: () => number;
   /** Tells what a layer decided; `call` is absent where no call was behind it. */
   readonly report: (call: Call | undefined, decision: Report) => void;
+  /** Who hears of attempts; absent: nobody ever will. */
+  readonly attempts?: AttemptWatch;
+}
+
+/** Where a layer stands that reports. */
+export interface Place {
+  readonly policy: string;
+  readonly index: number;
+}
+
+/** The world of a whole client: what layers report comes with their place. */
+export interface ClientEnv extends Omit<Env, "report"> {
+  readonly report: (call: Call | undefined, decision: Report, place: Place) => void;
+}
+
+export interface AttemptWatch {
+  /** Whether anybody listens now. */
+  watched(): boolean;
+  /** One attempt has its outcome. `nth`: which send of the call it was, from 1. */
+  attempted(call: Call, outcome: Outcome<unknown>, nth: number, tookMs: number): void;
 }
 
 /** A small seeded generator (mulberry32), good for jitter and dice, not for secrets. */

@@ -1,9 +1,29 @@
 // Records of calls, also by what came of the call: a response or an error leads back to what is known of it.
-import type { CallRecord } from "./call.ts";
+import type { Policy } from "../policy/policy.ts";
+import type { CallRecord, Protocol } from "./call.ts";
 
-/** The record of a call that begins. */
-export function newRecord(policy: string, revision: string, target: string, method: string): CallRecord {
-  return { policy, revision, target, method, attempts: 0, sent: 0, decisions: undefined };
+/** The record of a call that begins under a policy. */
+export function newRecord(
+  { policy, revision }: { readonly policy: Policy; readonly revision: string },
+  protocol: Protocol,
+  target: string,
+  method: string,
+  startedAt: number,
+): CallRecord {
+  return {
+    policy: policy.name,
+    revision,
+    layers: policy.layers,
+    protocol,
+    target,
+    method,
+    startedAt,
+    attempts: 0,
+    sent: 0,
+    decisions: undefined,
+    outcome: undefined,
+    tookMs: undefined,
+  };
 }
 
 /** A constructor that gives what it is given: its heirs put their private fields on that. */

@@ -1,10 +1,25 @@
 // Composes layers into one function; done once per stack, never per call.
 import type { Layer, Next } from "./call.ts";
+import type { Env } from "./env.ts";
+
+/** The layers as one function, the first outermost, above the step that sends. */
+export function compose(layers: readonly Layer[], send: Next<unknown>): Next<unknown> {
+  return layers.reduceRight<Next<unknown>>((next, layer) => layer(next), send);
+}
 
 /** The last step of every stack: the transport that brought the call sends it. */
-const send: Next<unknown> = (call) => call.send(call);
-
-/** The layers as one function, the first outermost. */
-export function compose(layers: readonly Layer[]): Next<unknown> {
-  return layers.reduceRight<Next<unknown>>((next, layer) => layer(next), send);
+export function sender({ now, attempts }: Pick<Env, "now" | "attempts">): Next<unknown> {
+  if (attempts === undefined) return (call) => call.send(call);
+  return (call) => {
+    if (!attempts.watched()) return call.send(call);
+    const before = call.record.attempts;
+    const startedAt = now();
+    const sending = call.send(call);
+    const nth = call.record.attempts;
+    if (nth === before) return sending; // it was ended before it began
+    return sending.then((outcome) => {
+      attempts.attempted(call, outcome, nth, now() - startedAt);
+      return outcome;
+    });
+  };
 }

@@ -1,6 +1,6 @@
 // Door: the way through a client for transports that are not its methods (gRPC, Connect). It is no part of the client's public type.
 import type { Call, Next } from "../call/call.ts";
-import type { Env } from "../call/env.ts";
+import type { ClientEnv } from "../call/env.ts";
 import type { Outcome } from "../call/outcome.ts";
 import { PolicyError } from "../policy/error.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -14,7 +14,7 @@ export interface Ruled {
 }
 
 export interface Door {
-  readonly env: Env;
+  readonly env: ClientEnv;
   /** The policy that an RPC matches: `host` with its port, in lower case; `method` as `payments.v1.Payments/Charge`. */
   findRpc(host: string, method: string): Ruled | undefined;
   /** The policy of that name; throws `ERR_PREMESH_UNKNOWN_POLICY`. */

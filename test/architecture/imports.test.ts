@@ -50,12 +50,11 @@ const isPrimitive = (file: string): boolean => file.startsWith("policy/") && our
 /** Which part of the source a file is. The first pattern that fits counts. */
 const parts: readonly (readonly [part: string, pattern: RegExp])[] = [
   ["index", /^index\.ts$/],
-  ["client", /^(?:client|policies-in-force)\.ts$/],
+  ["client", /^(?:client|client-options|policies-in-force)\.ts$/],
   ["compile", /^compile\.ts$/],
   ["definition", /^layers\/[^/]+\/definition\.ts$/],
   ["runtime", /^layers\/[^/]+\/[^/]+\.ts$/],
   ["policy", /^policy\//],
-  ["files", /^policy-files\//],
   ["call", /^call\//],
   ["telemetry", /^telemetry\//],
   ["transport", /^transports\//],
@@ -67,7 +66,6 @@ const table: Readonly<Record<string, { readonly loads: readonly string[]; readon
   primitive: { loads: ["primitive"], types: [] },
   definition: { loads: ["primitive"], types: [] },
   policy: { loads: ["primitive", "policy", "definition"], types: [] },
-  files: { loads: ["primitive", "policy", "files"], types: [] },
   call: { loads: ["primitive", "call"], types: ["policy"] },
   runtime: { loads: ["primitive", "call"], types: [] },
   telemetry: { loads: ["primitive", "call", "telemetry"], types: ["policy"] },
@@ -75,19 +73,19 @@ const table: Readonly<Record<string, { readonly loads: readonly string[]; readon
   transport: { loads: ["primitive", "call", "transport"], types: ["policy"] },
   client: { loads: ["primitive", "policy", "call", "telemetry", "compile", "transport", "client"], types: [] },
   index: { loads: ["primitive", "policy", "definition", "client"], types: ["call", "telemetry", "transport"] },
-  cli: { loads: ["primitive", "policy", "definition", "client", "files", "cli"], types: [] },
+  cli: { loads: ["primitive", "policy", "definition", "client", "cli"], types: [] },
 };
 
 /** The packages, and the only files that may load them, or name their types. */
 const packages: Readonly<Record<string, { readonly loads: readonly RegExp[]; readonly types: readonly RegExp[] }>> = {
   cockatiel: { loads: [/^layers\/retry\/backoff\.ts$/], types: [/^layers\/retry\/backoff\.ts$/] },
   opossum: { loads: [/^layers\/breaker\/window\.ts$/], types: [] },
-  "@opentelemetry/api": { loads: [/^layers\/trace\/runtime\.ts$/], types: [] },
+  "@opentelemetry/api": { loads: [/^layers\/trace\//, /^telemetry\/metrics\.ts$/], types: [/^layers\/trace\//, /^telemetry\/gauges\.ts$/] },
   zod: {
     loads: [/^policy\/validate\.ts$/],
-    types: [/^policy\/(?:validate|schema|schema-issues|policy-schema|kinds)\.ts$/, /^layers\/[^/]+\/definition\.ts$/],
+    types: [/^policy\/(?:validate|schema|policy-schema|kinds)\.ts$/, /^layers\/[^/]+\/definition\.ts$/],
   },
-  yaml: { loads: [/^policy\/text\.ts$/], types: [/^policy\/text\.ts$/] },
+  yaml: { loads: [/^policy\/parse\.ts$/], types: [/^policy\/parse\.ts$/] },
 };
 
 const partOf = (file: string): string => (isPrimitive(file) ? "primitive" : (parts.find(([, pattern]) => pattern.test(file))?.[0] ?? ""));
@@ -125,11 +123,11 @@ suite("who imports whom", () => {
   });
 
   for (const [name, { loads, types }] of Object.entries(packages)) {
-    test(`${name} is loaded in one file`, () => {
+    test(`${name} is loaded only where the table says`, () => {
       const fits = (patterns: readonly RegExp[], { from }: Import): boolean => patterns.some((pattern) => pattern.test(from));
       const uses = theirs.filter(({ to }) => to === name);
       const loading = uses.filter(({ type }) => !type);
-      assert.equal(new Set(loading.map(({ from }) => from)).size, 1, loading.map(show).join(", "));
+      assert.ok(loading.length > 0, `nothing loads ${name}: take it out of the table`);
       assert.deepEqual(uses.filter((one) => !fits(one.type ? types : loads, one)).map(show), []);
     });
   }

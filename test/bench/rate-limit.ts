@@ -16,7 +16,7 @@ const answered = Promise.resolve({ ok: true, response: undefined } as const);
 const next = (() => answered) as unknown as Next<unknown>; // the cast: a layer is generic in the response, and nobody looks at it
 
 const call = newCall({
-  record: newRecord("bench", "", "bench", "GET"),
+  record: newRecord({ policy: { name: "bench", layers: [] }, revision: "" }, "http", "bench", "GET", 0),
   metadata: { get: () => undefined },
   signal: undefined,
   idempotent: undefined,
@@ -44,7 +44,7 @@ export const bench: Bench = {
     const rule = gcraRule(1e9, 1_000, 1e9);
     const cell = { due: 0 };
     const env = { now: monotonicNow, timers: systemTimers, random: seededRandom(1), report: () => undefined };
-    const scope = { label: "rateLimit", insideRetry: false, rest: () => compose([]) };
+    const scope = { label: "rateLimit", insideRetry: false, rest: () => compose([], (sent) => sent.send(sent)) };
     const limited = alone(buildRateLimit(rateLimit({ rate: 1e9, per: "1s" }), env, scope))(next);
     const each = await interleaved(
       {

@@ -150,6 +150,8 @@ describe("explain", () => {
         ...explanation,
         revision: "",
         text: "",
+        tookMs: 0,
+        layers: explanation?.layers.map(({ layer, reached, decisions }) => [layer, reached, decisions.length]),
         decisions: explanation?.decisions.map(({ what, attempt, layer }) => [layer, what, attempt]),
       },
       {
@@ -158,6 +160,12 @@ describe("explain", () => {
         target: "a:8080",
         method: "GET",
         attempts: 3,
+        outcome: "200",
+        tookMs: 0,
+        layers: [
+          ["retry", true, 2],
+          ["breaker", true, 0],
+        ],
         decisions: [
           ["retry", "retrying", 1],
           ["retry", "retrying", 2],
@@ -165,7 +173,10 @@ describe("explain", () => {
         text: "",
       },
     );
-    assert.match(explanation?.text ?? "", /^GET a:8080 under policy p: 3 attempts\n {2}retry retrying \(attempt 1/);
+    assert.match(
+      explanation?.text ?? "",
+      /^GET a:8080 under policy p: 200, after 3 attempts, in .*\n {2}retry {4}attempt 1 came out as 503/,
+    );
     assert.ok(!JSON.stringify(explanation).includes("secret"));
     assert.equal(JSON.stringify(explanation), JSON.stringify(JSON.parse(JSON.stringify(explanation))));
   });

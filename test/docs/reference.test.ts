@@ -6,7 +6,8 @@ import { describe, test } from "node:test";
 import * as z from "zod";
 import { conditionsOfCode, conditionsOfHttpStatus, errorOutcome, REFUSAL, thrownOutcome, TIMEOUT } from "../../src/call/classify.ts";
 import { codeOf } from "../../src/call/codes.ts";
-import { commands } from "../../src/cli/commands.ts";
+import { check } from "../../src/cli/check.ts";
+import { revisionCommand } from "../../src/cli/revision.ts";
 import { createClient } from "../../src/index.ts";
 import { CONDITIONS, GRPC_STATUSES } from "../../src/policy/conditions.ts";
 import { kinds } from "../../src/policy/kinds.ts";
@@ -137,24 +138,20 @@ test("every method of a client and every option stands in the reference", () => 
   const text = read("docs/reference/client.md");
   for (const method of Object.keys(createClient({ policies: [] })))
     assert.match(text, new RegExp(`^### \`client\\.${method}\\(`, "m"), method);
-  for (const name of ["ClientOptions", "RunOptions"]) {
-    const [, body = ""] = new RegExp(`interface ${name} \\{([^]*?)\\n\\}`).exec(read("src/client.ts")) ?? [];
+  for (const [name, file] of [
+    ["ClientOptions", "src/client-options.ts"],
+    ["RunOptions", "src/client.ts"],
+  ] as const) {
+    const [, body = ""] = new RegExp(`interface ${name} \\{([^]*?)\\n\\}`).exec(read(file)) ?? [];
     const options = Array.from(body.matchAll(/readonly (\w+)\??:/g), ([, option = ""]) => option);
     assert.ok(options.length > 0);
     for (const option of options) assert.ok(firstCodes(text).includes(option), `client.md lacks the option ${option} of ${name}`);
   }
 });
 
-test("every command of the command line and every option of it stands in the reference", async () => {
-  const words = firstCodes(read("docs/reference/cli.md"));
-  for (const load of Object.values(commands)) {
-    const { usage, options } = await load();
-    assert.ok(words.includes(`premesh ${usage}`), usage);
-    for (const [name, { value }] of Object.entries(options)) {
-      const option = `--${name}${value === undefined ? "" : ` <${value}>`}`;
-      assert.ok(words.includes(option), `${option} of ${usage}`);
-    }
-  }
+test("every command of the command line stands in the reference", () => {
+  const commands = firstCodes(read("docs/reference/cli.md"));
+  for (const { usage } of [check, revisionCommand]) assert.ok(commands.includes(`premesh ${usage}`), usage);
 });
 
 describe("links resolve", () => {

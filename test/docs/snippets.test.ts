@@ -63,7 +63,12 @@ const local = (text: string, folder: string): string =>
   );
 
 /** Ports differ from run to run. */
-const settled = (text: string): string => text.trim().replaceAll(/127\.0\.0\.1:\d+/g, "127.0.0.1:PORT");
+/** Without what differs from run to run: ports, and how long a call took. */
+const settled = (text: string): string =>
+  text
+    .trim()
+    .replaceAll(/127\.0\.0\.1:\d+/g, "127.0.0.1:PORT")
+    .replaceAll(/, in [\d.]+ m?s$/gm, ", in SOME ms");
 
 function programsOf(fences: readonly Fence[], folder: string): readonly Program[] {
   const programs: Program[] = [];

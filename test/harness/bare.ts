@@ -99,7 +99,7 @@ export function bare(layers: readonly LayerDefinition[], { now = () => Date.now(
       const target = more.target ?? "peer";
       const call = {
         ...newCall({
-          record: newRecord("bare", "0", target, "GET"),
+          record: newRecord(compiled, "http", target, "GET", now()),
           metadata: { get: () => undefined },
           signal: undefined,
           idempotent: undefined,

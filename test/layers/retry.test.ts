@@ -236,7 +236,7 @@ test("a place in the budget is held through the wait and the attempt, and given 
   stack.answers(failing(503), hung);
   const call = watch(stack.call({ signal: caller.signal }));
   await turns();
-  assert.deepEqual(stack.status("retry"), { active: 1, retries: 1 });
+  assert.deepEqual(stack.status("retry"), { active: 1, retries: 1, remaining: 0 });
   await time.pass(1_000);
   assert.deepEqual([stack.sent.length, stack.status("retry")["retries"]], [2, 1]);
   caller.abort();

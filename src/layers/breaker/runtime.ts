@@ -18,6 +18,8 @@ interface State {
   /** How often it opened since it was last closed. */
   openings: number;
   reopensAt: number;
+  /** The numbers that opened it last. */
+  why: Readonly<Record<string, unknown>>;
   /** When each probe under way began. */
   begun: number[];
   probesGood: number;
@@ -25,6 +27,8 @@ interface State {
   /** One for each trip. */
   readonly counts: readonly unknown[];
 }
+
+const none: Readonly<Record<string, unknown>> = {};
 
 export const buildBreaker: Build<BreakerDefinition, State> = (definition, env, { label }) => {
   const { probes = breakerDefaults.probes, shadow = false } = definition;
@@ -48,6 +52,7 @@ export const buildBreaker: Build<BreakerDefinition, State> = (definition, env, {
     const growing = Math.min(openFor * 2 ** it.openings, maxOpenFor);
     it.openings++;
     it.reopensAt = now + growing;
+    it.why = why;
     enter(it, "open", call, "opened", { ...why, openForMs: growing });
   }
 
@@ -99,9 +104,10 @@ export const buildBreaker: Build<BreakerDefinition, State> = (definition, env, {
     }
   }
 
-  function refusal({ phase }: State, waitMs: number, call: Call): Failure<never> {
+  function refusal({ phase, why }: State, waitMs: number, call: Call): Failure<never> {
     const retryAfterMs = waitMs === Number.POSITIVE_INFINITY ? undefined : Math.ceil(waitMs);
-    env.report(call, { layer: label, kind: "breaker", what: shadow ? "would-be-refused" : "refused", detail: { phase, retryAfterMs } });
+    const detail = { phase, retryAfterMs, ...(phase === "isolated" ? {} : why) };
+    env.report(call, { layer: label, kind: "breaker", what: shadow ? "would-be-refused" : "refused", detail });
     return { ok: false, code: Code.UNAVAILABLE, by: "breaker", sent: false, conditions: REFUSAL, retryAfterMs, layer: label };
   }
 
@@ -111,6 +117,7 @@ export const buildBreaker: Build<BreakerDefinition, State> = (definition, env, {
       generation: 0,
       openings: 0,
       reopensAt: 0,
+      why: none,
       begun: [],
       probesGood: 0,
       probesBad: 0,
@@ -152,6 +159,7 @@ export const buildBreaker: Build<BreakerDefinition, State> = (definition, env, {
         if (typeof times === "number" && times >= 0) it.openings = Math.min(times, 64);
         if (saved === "isolated") enter(it, "isolated", undefined, "restored");
         if (saved !== "open" && saved !== "half-open") return;
+        it.why = { reason: "restored" };
         it.reopensAt = env.now() + Math.min(maxOpenFor, typeof remainingMs === "number" && remainingMs > 0 ? remainingMs : 0);
         enter(it, "open", undefined, "restored");
       },

@@ -23,12 +23,12 @@ export const buildBulkhead: Build<BulkheadDefinition, State> = (definition, env,
   const refused: Failure<never> = { ok: false, code: Code.UNAVAILABLE, by: "bulkhead", sent: false, conditions: REFUSAL, layer: label };
   const waitingIn = (it: State): number => it.line?.length() ?? 0;
 
-  function report(it: State, call: Call, what: "refused" | "queued" | "waited-too-long"): void {
+  function report(it: State, call: Call, what: "refused" | "queued" | "waited-too-long" | "admitted", waitedMs?: number): void {
     env.report(call, {
       layer: label,
       kind: "bulkhead",
       what: shadow ? `would-be-${what}` : what,
-      detail: { limit, active: it.active, waiting: waitingIn(it) },
+      detail: { limit, active: it.active, waiting: waitingIn(it), ...(waitedMs === undefined ? {} : { waitedMs }) },
     });
   }
 
@@ -56,9 +56,13 @@ export const buildBulkhead: Build<BulkheadDefinition, State> = (definition, env,
           return run(call);
         }
         if (!room) return Promise.resolve(refused);
+        const since = env.now();
         it.line ??= newLine(env.timers, () => (it.line = undefined));
         return it.line.wait(patience, call.signal).then((turn) => {
-          if (turn === "granted") return run(call); // the place was handed over, so `active` already counts it
+          if (turn === "granted") {
+            report(it, call, "admitted", env.now() - since);
+            return run(call); // the place was handed over, so `active` already counts it
+          }
           if (turn === "aborted") return gaveUpOutcome(call.signal);
           report(it, call, "waited-too-long");
           return refused;

@@ -62,7 +62,7 @@ export const buildRateLimit: Build<RateLimitDefinition, State> = (definition, en
     }
   }
 
-  function report(call: Call, what: "refused" | "queued", detail: Readonly<Record<string, unknown>>): void {
+  function report(call: Call, what: "refused" | "queued" | "admitted", detail: Readonly<Record<string, unknown>>): void {
     env.report(call, { layer: label, kind: "rateLimit", what: shadow ? `would-be-${what}` : what, detail });
   }
 
@@ -101,10 +101,14 @@ export const buildRateLimit: Build<RateLimitDefinition, State> = (definition, en
       env.timers.clearTimer(cell.timer);
       cell.timer = cell.line = undefined;
     }));
+    const since = env.now();
     const turn = line.wait(patience, call.signal);
     if (cell.timer === undefined) pump(cell);
     const how = await turn;
-    if (how === "granted") return undefined;
+    if (how === "granted") {
+      report(call, "admitted", { waitedMs: env.now() - since });
+      return undefined;
+    }
     if (how === "aborted") return gaveUpOutcome(call.signal);
     return refusal(call, gcraWait(cell, rule, env.now()) + (cell.line?.length() ?? 0) * rule.interval);
   }

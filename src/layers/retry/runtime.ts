@@ -1,6 +1,6 @@
 // The retry layer at work. The loop is ours, the backoff schedule cockatiel's: see docs/decisions/0001-retry-loop-is-ours.md.
 import type { Build } from "../../call/build.ts";
-import { type Budget, type BudgetRule, newBudget, takeExtra } from "../../call/budget.ts";
+import { type Budget, type BudgetRule, extrasAllowed, newBudget, takeExtra } from "../../call/budget.ts";
 import type { Call, Next } from "../../call/call.ts";
 import { abortedOutcome, matcher } from "../../call/classify.ts";
 import { codeName } from "../../call/codes.ts";
@@ -80,6 +80,12 @@ export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { la
         return outcome;
       });
     },
-    show: (budget) => ({ status: () => ({ active: budget.active, retries: budget.extra }) }),
+    show: (budget) => ({
+      status: () => ({
+        active: budget.active,
+        retries: budget.extra,
+        ...(rule === undefined ? {} : { remaining: Math.max(0, extrasAllowed(budget, rule) - budget.extra) }),
+      }),
+    }),
   };
 };

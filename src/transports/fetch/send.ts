@@ -19,7 +19,7 @@ type Field = readonly [name: string, value: string];
 const DEADLINE_FIELD = "x-envoy-expected-rq-timeout-ms";
 
 /** A sender over a fetch function, looked up for each attempt. */
-export function fetchSender(fetchNow: () => FetchFunction, env: Env): (call: Call) => Promise<Outcome<unknown>> {
+export function fetchSender(fetchNow: () => FetchFunction, env: Pick<Env, "now" | "timers">): (call: Call) => Promise<Outcome<unknown>> {
   const drop = newDrop(env.timers);
   return (call) => {
     const { signal } = call;
@@ -39,7 +39,7 @@ function attempt(
   payload: FetchPayload,
   fetch: FetchFunction,
   foreign: boolean,
-  env: Env,
+  env: Pick<Env, "now" | "timers">,
   drop: Drop,
 ): Promise<Outcome<Response>> {
   const { record, signal } = call;
@@ -73,9 +73,9 @@ function attempt(
   let sending: Promise<Response>;
   try {
     // what is awaited inside may be any thenable, of a mock
-    sending = Promise.resolve(
-      fetch(destination(call, payload), foreign ? foreignInit(call, payload, tap, fields) : nativeInit(call, payload, tap, heard)),
-    );
+    const init = foreign ? foreignInit(call, payload, tap, fields) : nativeInit(call, payload, tap, heard);
+    const to = destination(call, payload);
+    sending = Promise.resolve(span === undefined ? fetch(to, init) : span.within(() => fetch(to, init)));
   } catch (error) {
     return Promise.resolve(failed(error)); // what throws at once fails like what fails later: nothing may be thrown past the layers
   }
@@ -215,7 +215,7 @@ function destination(call: Call, { input, url }: FetchPayload): FetchInput {
 
 const none: readonly Field[] = [];
 
-function fieldsOf(call: Call, span: AttemptSpan | undefined, env: Env): readonly Field[] {
+function fieldsOf(call: Call, span: AttemptSpan | undefined, env: Pick<Env, "now" | "timers">): readonly Field[] {
   if (call.added === undefined && call.deadline === Number.POSITIVE_INFINITY && span === undefined) return none;
   const fields: Field[] = [...(span?.fields ?? none)];
   for (let field = call.added; field !== undefined; field = field.before) fields.push([field.name, field.value]);

@@ -8,7 +8,7 @@ import { compose } from "../../../src/call/stack.ts";
 
 export const env: Env = { now: monotonicNow, timers: systemTimers, random: seededRandom(1), report: () => undefined };
 
-export const scope = (label: string): Scope => ({ label, insideRetry: false, rest: () => compose([]) });
+export const scope = (label: string): Scope => ({ label, insideRetry: false, rest: () => compose([], (call) => call.send(call)) });
 
 const answered = Promise.resolve({ ok: true, response: undefined } as const);
 
@@ -18,7 +18,7 @@ export const healthy = (() => answered) as unknown as Next<unknown>;
 /** A call with nothing special about it. */
 export function plainCall(signal?: AbortSignal): Call {
   return newCall({
-    record: newRecord("bench", "", "bench", "GET"),
+    record: newRecord({ policy: { name: "bench", layers: [] }, revision: "" }, "http", "bench", "GET", 0),
     metadata: { get: () => undefined },
     signal: signal,
     idempotent: true,

@@ -1,0 +1,43 @@
+// The options of createClient, and what is wrong with those of callers without types.
+import type { Clock } from "./call/clock.ts";
+import type { ClientSnapshot } from "./policies-in-force.ts";
+import { PolicyError } from "./policy/error.ts";
+import type { Policy } from "./policy/policy.ts";
+import type { FetchFunction } from "./transports/fetch/request.ts";
+
+export interface ClientOptions {
+  /** What calls go through. Their order matters only where two match a call equally well: the first wins. */
+  readonly policies: readonly Policy[];
+  /** The fetch function beneath. Default: `globalThis.fetch`, looked up for each call. */
+  readonly fetch?: FetchFunction;
+  /** Makes jitter and dice repeatable. Default: chance. */
+  readonly seed?: number;
+  /** The clock, in milliseconds. Default: a monotonic one. */
+  readonly now?: () => number;
+  /** The clock and the timers of all layers, in place of `now`; for tests. Default: a monotonic clock and Node's timers. */
+  readonly clock?: Clock;
+  /** What {@link Client.snapshot} gave, perhaps in an earlier process: breakers go on where they were, by the time that remained. */
+  readonly snapshot?: ClientSnapshot;
+}
+
+/** Throws `ERR_PREMESH_INVALID_OPTIONS`. */
+export function checkOptions(options: ClientOptions): void {
+  const bad = (message: string): never => {
+    throw new PolicyError("ERR_PREMESH_INVALID_OPTIONS", `createClient: ${message}`);
+  };
+  // the casts: callers without types may pass anything
+  if (typeof options !== "object" || (options as unknown) === null) bad("needs an object with policies");
+  if (!Array.isArray(options.policies)) bad("policies must be a list of policies");
+  if (options.fetch !== undefined && typeof options.fetch !== "function") bad("fetch must be a function");
+  if (options.now !== undefined && typeof options.now !== "function") bad("now must be a function that gives milliseconds");
+  if (options.clock !== undefined && !isClock(options.clock))
+    bad("clock must be an object with the functions now, setTimer and clearTimer");
+  if (options.clock !== undefined && options.now !== undefined) bad("give clock or now, not both: a clock has its own now");
+  if (options.seed !== undefined && !Number.isFinite(options.seed)) bad("seed must be a number");
+}
+
+const isClock = (clock: Partial<Record<keyof Clock, unknown>> | null): boolean =>
+  typeof clock === "object" &&
+  typeof clock?.now === "function" &&
+  typeof clock.setTimer === "function" &&
+  typeof clock.clearTimer === "function";

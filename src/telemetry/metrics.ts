@@ -1,0 +1,111 @@
+// Metrics: events and the state of layers as OpenTelemetry metrics, from the moment on at which a MeterProvider is registered.
+import { type Attributes, createNoopMeter, type Meter, type MeterProvider, metrics as api } from "@opentelemetry/api";
+import type { ClientStatus } from "../call/status.ts";
+import type { AttemptEvent, CallEvent, DecisionEvent, TelemetryEvent } from "./events.ts";
+import { newGauges } from "./gauges.ts";
+
+/** What OpenTelemetry advises for durations of HTTP calls, in seconds: https://opentelemetry.io/docs/specs/semconv/http/http-metrics/ */
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+
+/** A word of the breaker and the state that it then is in. */
+const TRANSITIONS: Readonly<Record<string, string>> = {
+  opened: "open",
+  "half-opened": "half-open",
+  closed: "closed",
+  reset: "closed",
+  isolated: "isolated",
+};
+
+export interface Metrics {
+  /** Whether a MeterProvider is registered; looked up each time, since it may come late. */
+  readonly wanted: () => boolean;
+  readonly record: (event: TelemetryEvent) => void;
+  readonly close: () => void;
+}
+
+/** The instruments of one MeterProvider. */
+interface Instruments {
+  readonly record: (event: TelemetryEvent) => void;
+  readonly close: () => void;
+}
+
+export function newMetrics(status: () => ClientStatus): Metrics {
+  let known: MeterProvider | undefined;
+  let instruments: Instruments | undefined;
+  let closed = false;
+
+  return {
+    wanted: () => {
+      const provider = api.getMeterProvider();
+      if (provider !== known && !closed) {
+        known = provider;
+        instruments?.close();
+        const meter = provider.getMeter("premesh");
+        instruments = meter === createNoopMeter() ? undefined : instrumentsOf(meter, status);
+      }
+      return instruments !== undefined;
+    },
+    record: (event) => instruments?.record(event),
+    close: () => {
+      closed = true;
+      instruments?.close();
+      instruments = undefined;
+    },
+  };
+}
+
+function instrumentsOf(meter: Meter, status: () => ClientStatus): Instruments {
+  const seconds = (name: string, description: string): ReturnType<Meter["createHistogram"]> =>
+    meter.createHistogram(name, { description, unit: "s", advice: { explicitBucketBoundaries: SECONDS } });
+  const callDuration = seconds("premesh.call.duration", "How long calls took, with all their attempts, until the head of the response.");
+  const attemptDuration = seconds("premesh.attempt.duration", "How long attempts took, until the head of the response.");
+  const retryDelay = seconds("premesh.retry.delay", "How long a retry layer waits before it sends again.");
+  const waitDuration = seconds(
+    "premesh.limiter.wait.duration",
+    "How long calls waited in the queue of a limiter before they were let through.",
+  );
+  const attempts = meter.createHistogram("premesh.call.attempts", {
+    description: "How often calls were sent.",
+    unit: "{attempt}",
+    advice: { explicitBucketBoundaries: [0, 1, 2, 3, 4, 5, 10] },
+  });
+  const transitions = meter.createCounter("premesh.breaker.transitions", {
+    description: "Changes of state of breakers.",
+    unit: "{transition}",
+  });
+  const decisions = meter.createCounter("premesh.decisions", {
+    description: "What layers did beside passing calls on.",
+    unit: "{decision}",
+  });
+
+  const onCall = (event: CallEvent): void => {
+    const attributes = { ...came(event), outcome: event.result };
+    callDuration.record(event.tookMs / 1_000, attributes);
+    attempts.record(event.attempts, { "premesh.policy": event.policy, outcome: event.result });
+  };
+  const onAttempt = (event: AttemptEvent): void =>
+    attemptDuration.record(event.tookMs / 1_000, { ...came(event), "attempt.type": event.attempt === 1 ? "initial" : "retry" });
+  const onDecision = ({ policy, target, layer, kind, what, detail }: DecisionEvent): void => {
+    const place: Attributes = { "premesh.policy": policy, "premesh.layer": layer };
+    decisions.add(1, { ...place, "premesh.layer.kind": kind, "premesh.decision": what });
+    if (what === "retrying") retryDelay.record(Number(detail?.["waitMs"]) / 1_000, place);
+    if (what === "admitted") waitDuration.record(Number(detail?.["waitedMs"]) / 1_000, place);
+    const state = kind === "breaker" ? TRANSITIONS[what] : undefined;
+    if (state !== undefined) transitions.add(1, { ...place, ...(target === undefined ? {} : { "premesh.target": target }), state });
+  };
+
+  const gauges = newGauges(meter, status);
+  return {
+    record: (event) => {
+      if (event.type === "call") onCall(event);
+      else if (event.type === "attempt") onAttempt(event);
+      else onDecision(event);
+    },
+    close: gauges.close,
+  };
+}
+
+const came = ({ policy, errorType }: CallEvent | AttemptEvent): Attributes => ({
+  "premesh.policy": policy,
+  ...(errorType === undefined ? {} : { "error.type": errorType }),
+});

@@ -1,0 +1,102 @@
+// Sentences: what each decision of a layer means, with its numbers, for people.
+import type { Decision } from "../call/call.ts";
+import type { LayerKind } from "../policy/policy.ts";
+import { counted, duration } from "./words.ts";
+
+/** What layers of ours report: numbers and words. */
+type Detail = Readonly<Record<string, string | number | undefined>>;
+type Sentence = (detail: Detail, decision: Decision) => string;
+
+const ms = (value: Detail[string]): string => (typeof value === "number" ? duration(value) : "an unknown time");
+
+/** How an attempt came out: `503`, or the code's name. */
+const result = ({ status, code }: Detail): string => `${status ?? code}`;
+
+const cameOut = (detail: Detail, { attempt }: Decision): string => `attempt ${attempt} came out as ${result(detail)}`;
+
+/** Why a breaker is open: the numbers of its trip. */
+function why({ reason, consecutive, failed, slow, calls, window, probes }: Detail): string {
+  if (reason === "probes failed") return `${failed} of ${counted(probes, "probe")} failed`;
+  if (reason !== undefined) return `${reason}`;
+  if (consecutive !== undefined) return `${counted(consecutive, "failure")} in a row`;
+  if (failed !== undefined) return `${failed} of ${counted(calls, "call")} failed in ${window}`;
+  if (slow !== undefined) return `${slow} of ${counted(calls, "call")} were slow in ${window}`;
+  return "restored";
+}
+
+const limiterState = ({ limit, active, waiting }: Detail): string => `${active} of ${limit} under way, ${waiting} waiting`;
+
+/** For each kind the words of its decisions. In shadow the same words stand behind `would-be-`. */
+const sentences: { readonly [K in LayerKind]: Readonly<Record<string, Sentence>> } = {
+  trace: {},
+  idempotency: {},
+  rateLimit: {
+    refused: ({ rate, per, burst, retryAfterMs }) => `refused: over ${rate} per ${per} (burst ${burst}); room again in ${ms(retryAfterMs)}`,
+    queued: ({ waiting, waitMs }) => `put in the queue behind ${counted(waiting, "call")}, for about ${ms(waitMs)}`,
+    admitted: ({ waitedMs }) => `let through after ${ms(waitedMs)} in the queue`,
+  },
+  bulkhead: {
+    refused: (detail) => `refused: ${limiterState(detail)}`,
+    queued: (detail) => `put in the queue: ${limiterState(detail)}`,
+    "waited-too-long": (detail) => `refused after its time in the queue: ${limiterState(detail)}`,
+    admitted: ({ waitedMs }) => `let through after ${ms(waitedMs)} in the queue`,
+  },
+  timeout: {
+    "timed-out": ({ afterMs, waitingFor }) =>
+      `timed out: ${waitingFor === "end" ? "the response had not ended" : "there was no response"} after ${ms(afterMs)}`,
+  },
+  retry: {
+    retrying: (detail, decision) => `${cameOut(detail, decision)}: attempt ${detail["next"]} follows after ${ms(detail["waitMs"])}`,
+    exhausted: (detail, decision) => `${cameOut(detail, decision)}: no attempt is left of ${detail["attempts"]}`,
+    "not-idempotent": (detail, decision) => `${cameOut(detail, decision)}: not sent again, since ${detail["method"]} may not be sent twice`,
+    "body-not-replayable": (detail, decision) =>
+      `${cameOut(detail, decision)}: not sent again, since its body is gone or over the buffer of ${detail["buffer"]} bytes`,
+    "asked-to-wait-too-long": (detail, decision) =>
+      `${cameOut(detail, decision)}: not sent again, since the peer asks to wait ${ms(detail["retryAfterMs"])}, over the most of ${ms(detail["max"])}`,
+    "no-time-left": (detail, decision) =>
+      `${cameOut(detail, decision)}: not sent again, since the wait of ${ms(detail["waitMs"])} would pass the deadline`,
+    "budget-spent": (detail, decision) =>
+      `${cameOut(detail, decision)}: not sent again, since the budget is spent (retries under way: ${detail["retries"]}, calls: ${detail["active"]})`,
+  },
+  breaker: {
+    opened: (detail) => `opened for ${ms(detail["openForMs"])}: ${why(detail)}`,
+    "half-opened": ({ probes }) => `half-opened: ${counted(probes, "probe")} may pass`,
+    closed: () => "closed: the probes succeeded",
+    refused: (detail) => {
+      const { phase, retryAfterMs } = detail;
+      if (phase === "isolated") return "refused: isolated by hand";
+      if (phase === "half-open") return `refused: half-open, and its probes are under way; next try in ${ms(retryAfterMs)}`;
+      return `refused: open, since ${why(detail)}; next probe in ${ms(retryAfterMs)}`;
+    },
+    isolated: () => "isolated by hand",
+    reset: () => "reset by hand",
+    restored: () => "restored from a snapshot",
+  },
+  fallback: {
+    answered: (detail) => `answered ${detail["with"]} in place of ${result(detail)}`,
+    "asked-another-target": (detail) => `asked ${detail["target"]} in place of ${result(detail)}`,
+    "body-not-replayable": (detail) => `could not ask another target in place of ${result(detail)}: its body is gone or over the buffer`,
+  },
+  fault: {
+    delayed: ({ delayMs }) => `delayed by ${ms(delayMs)} on purpose`,
+    aborted: (detail) => `answered ${result(detail)} on purpose`,
+  },
+};
+
+const SHADOW = /^would-be-/;
+
+export function sentenceOf(decision: Decision): string {
+  const { kind, what } = decision;
+  const detail = (decision.detail ?? {}) as Detail; // the cast: see Detail
+  if (what === "would-time-out") return `in shadow: ${sentences.timeout["timed-out"]?.(detail, decision) ?? what}`;
+  const sentence = sentences[kind][what.replace(SHADOW, "")];
+  if (sentence === undefined) return generic(decision);
+  return `${SHADOW.test(what) ? "in shadow: " : ""}${sentence(detail, decision)}`;
+}
+
+/** A decision without a sentence of its own: its word and its numbers. */
+function generic({ what, detail = {} }: Decision): string {
+  const numbers = Object.entries(detail).filter(([, value]) => value !== undefined);
+  const shown = numbers.map(([name, value]) => `${name} ${String(value)}`).join(", ");
+  return `${what.replaceAll("-", " ")}${shown === "" ? "" : ` (${shown})`}`;
+}
