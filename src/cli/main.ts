@@ -1,22 +1,22 @@
 #!/usr/bin/env node
 // premesh, the command: reads the words after its name and runs one command.
 import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
-import { check } from "./check.ts";
-import type { Command } from "./command.ts";
-import { revisionCommand } from "./revision.ts";
+import { columns, helpOf, wordsOf } from "./command.ts";
+import { commands } from "./commands.ts";
 
-const commands: ReadonlyMap<string, Command> = new Map([check, revisionCommand].map((command) => [command.name, command]));
-
-function help(): string {
-  const uses = [...commands.values()].map(({ usage, summary }): readonly [string, string] => [`premesh ${usage}`, summary]);
-  uses.push(["premesh --help", "print this"], ["premesh --version", "print the version"]);
-  const width = Math.max(...uses.map(([use]) => use.length));
+async function help(): Promise<string> {
+  const all = await Promise.all(Object.values(commands).map((load) => load()));
+  const uses = all.map(({ usage, summary }): readonly [string, string] => [`premesh ${usage}`, summary]);
+  uses.push(
+    ["premesh <command> --help", "print the options of a command"],
+    ["premesh --help", "print this"],
+    ["premesh --version", "print the version"],
+  );
   return [
     "premesh: resilience policies as data",
     "",
     "Usage:",
-    ...uses.map(([use, summary]) => `  ${use.padEnd(width)}  ${summary}`),
+    ...columns(uses),
     "",
     "Files are JSON (.json), YAML (.yaml, .yml), or modules (.ts, .mts, .js, .mjs) whose exports are policies.",
     "Exit status: 0 all is well, 1 policies are wrong, 2 wrong usage or a file that cannot be read.",
@@ -28,39 +28,34 @@ function version(): string {
   return (manifest as { version: string }).version; // the cast: it is our own package.json
 }
 
-function misused(problem: string): number {
-  console.error(`premesh: ${problem}\nRun premesh --help to see what there is.`);
+function misused(problem: string, command = ""): number {
+  console.error(`premesh: ${problem}\nRun premesh ${command}--help to see what there is.`);
   return 2;
 }
 
-async function run(words: readonly string[]): Promise<number> {
-  let parsed;
-  try {
-    parsed = parseArgs({
-      args: [...words],
-      allowPositionals: true,
-      options: { help: { type: "boolean", short: "h" }, version: { type: "boolean", short: "v" } },
-    });
-  } catch (error) {
-    return misused(error instanceof Error ? error.message : String(error));
-  }
-  const { values, positionals } = parsed;
-  if (values.help === true) {
-    console.log(help());
+async function run([name, ...args]: readonly string[]): Promise<number> {
+  if (name === undefined) return misused("which command?");
+  if (name === "--help" || name === "-h") {
+    console.log(await help());
     return 0;
   }
-  if (values.version === true) {
+  if (name === "--version" || name === "-v") {
     console.log(version());
     return 0;
   }
-  const [name, ...files] = positionals;
-  if (name === undefined) return misused("which command?");
-  const command = commands.get(name);
-  if (command === undefined) return misused(`"${name}" is not a command; there are ${[...commands.keys()].join(", ")}`);
-  const problem = command.misuse(files);
-  return problem === undefined ? command.run(files) : misused(`${problem}: premesh ${command.usage}`);
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (load === undefined) return misused(`"${name}" is not a command; there are ${Object.keys(commands).join(", ")}`);
+  const command = await load();
+  const words = wordsOf(command, args);
+  if (typeof words === "string") return misused(words, `${name} `);
+  if (words.has("help")) {
+    console.log(helpOf(command));
+    return 0;
+  }
+  const problem = command.misuse(words);
+  return problem === undefined ? command.run(words) : misused(`${problem}: premesh ${command.usage}`, `${name} `);
 }
 
 const code = await run(process.argv.slice(2));
-// A policy module may have left a timer or a socket open, which would keep the command alive: it ends once all is written.
+// What a policy module has left behind (a timer, a socket) must not keep the command alive: it ends once all is written.
 process.stdout.write("", () => process.exit(code));

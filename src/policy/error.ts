@@ -15,12 +15,20 @@ export type PolicyErrorCode =
 
 /** One thing that is wrong with a definition. */
 export interface PolicyIssue {
+  /** What sort of problem it is: `PM0201`. Stable, made for programs; each stands in `docs/reference/problems.md`. */
+  readonly code: string;
   /** Where: `layers[2].backoff.base`. Empty for the whole document. */
   readonly path: string;
   /** What is wrong, in one sentence. */
   readonly message: string;
   /** What to do about it, where that is known. */
   readonly hint?: string;
+  /** Name of the policy that it is in, where that is known. */
+  readonly policy?: string;
+  /** Line in the text, from 1 on; where there was a text. */
+  readonly line?: number;
+  /** Column in that line, from 1 on, in UTF-16 units. */
+  readonly column?: number;
 }
 
 export interface PolicyErrorFields {

@@ -1,16 +1,16 @@
 // parsePolicies: policies from JSON or YAML text, or from what such a text holds.
-import { createRequire } from "node:module";
-import { PolicyError } from "./error.ts";
+import { PolicyError, type PolicyIssue } from "./error.ts";
+import { invalidPolicy } from "./invalid.ts";
+import { placed } from "./places.ts";
 import type { Policy } from "./policy.ts";
+import type { CodedIssue, ProblemCode } from "./problems.ts";
+import { readText } from "./text.ts";
 import { checkedPolicies } from "./validate.ts";
-
-/** The longest text taken: far more than people write, far less than memory. */
-const LONGEST_TEXT = 8 * 1024 * 1024;
 
 /**
  * Reads policies from JSON or YAML text, or from a value: `{ "policies": [...] }`, one policy, or a list of policies.
  *
- * Errors: `ERR_PREMESH_INVALID_POLICY`, whose `issues` name everything that is wrong, with its path or its line.
+ * Errors: `ERR_PREMESH_INVALID_POLICY`, whose `issues` name everything that is wrong, with its path and, for a text, its line and column.
  *
  * @example
  * ```ts
@@ -18,35 +18,46 @@ const LONGEST_TEXT = 8 * 1024 * 1024;
  * ```
  */
 export function parsePolicies(source: unknown): readonly Policy[] {
-  const document = typeof source === "string" ? parsed(source) : source;
-  if (Array.isArray(document)) return checkedPolicies(document, (index) => `[${index}]`);
+  return (typeof source === "string" ? policiesInText(source) : policiesIn(source)).policies;
+}
+
+/** Policies with the path of each in what they came from. */
+export interface PolicyList {
+  readonly policies: readonly Policy[];
+  readonly paths: readonly string[];
+}
+
+export interface PlacedList extends PolicyList {
+  /** Gives issues about these policies their lines. */
+  readonly placed: (issues: readonly PolicyIssue[]) => readonly PolicyIssue[];
+}
+
+/** The policies of a text; throws `ERR_PREMESH_INVALID_POLICY`, its issues with their lines. */
+export function policiesInText(text: string): PlacedList {
+  const { value, spots } = readText(text);
+  const placedHere: PlacedList["placed"] = (issues) => placed(issues, text, spots);
+  try {
+    return { ...policiesIn(value), placed: placedHere };
+  } catch (error) {
+    throw error instanceof PolicyError ? invalidPolicy(placedHere(error.issues)) : error;
+  }
+}
+
+/** The policies of a document; throws `ERR_PREMESH_INVALID_POLICY`. */
+function policiesIn(document: unknown): PolicyList {
+  if (Array.isArray(document)) return checkedList(document, (index) => `[${index}]`);
   if (typeof document === "object" && document !== null && "policies" in document) {
     const extra = Object.keys(document).filter((key) => key !== "policies" && key !== "$schema");
-    if (extra.length > 0) throw problem(`${extra.join(", ")}: not a known field beside "policies"`);
-    if (!Array.isArray(document.policies)) throw problem('"policies" must be a list');
-    return checkedPolicies(document.policies, (index) => `policies[${index}]`);
+    if (extra.length > 0) throw invalidPolicy(extra.map((key) => issue("PM0201", key, 'is not a known field beside "policies"')));
+    if (!Array.isArray(document.policies)) throw invalidPolicy([issue("PM0203", "policies", "must be a list")]);
+    return checkedList(document.policies, (index) => `policies[${index}]`);
   }
-  return checkedPolicies([document], () => "");
+  return checkedList([document], () => "");
 }
 
-function parsed(text: string): unknown {
-  if (text.length > LONGEST_TEXT) throw problem(`the text is longer than ${LONGEST_TEXT} characters`);
-  try {
-    return JSON.parse(text);
-  } catch {
-    // not JSON; YAML has the better messages, and every JSON text is YAML
-  }
-  const yaml = createRequire(import.meta.url)("yaml") as typeof import("yaml"); // the cast: require is untyped
-  const document = yaml.parseDocument(text, { prettyErrors: true, strict: true, uniqueKeys: true });
-  const [error] = [...document.errors, ...document.warnings]; // a tag that nobody knows is only a warning there
-  if (error !== undefined) throw problem(`neither JSON nor YAML: ${error.message}`, error);
-  try {
-    return document.toJS({ maxAliasCount: 100 });
-  } catch (cause) {
-    throw problem(`cannot be read as YAML: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
-  }
+function checkedList(items: readonly unknown[], path: (index: number) => string): PolicyList {
+  const policies = checkedPolicies(items, path);
+  return { policies, paths: policies.map((_policy, index) => path(index)) };
 }
 
-function problem(message: string, cause?: unknown): PolicyError {
-  return new PolicyError("ERR_PREMESH_INVALID_POLICY", `invalid policy: ${message}`, { issues: [{ path: "", message }], cause });
-}
+const issue = (code: ProblemCode, path: string, message: string): CodedIssue => ({ code, path, message });

@@ -23,13 +23,13 @@ export function misshapen(value: unknown): { readonly issues: readonly PolicyIss
           ? "is too large"
           : undefined;
     if (wrong !== undefined) {
-      issues.push({ path, message: wrong, hint: "a policy is plain JSON" });
+      issues.push({ code: "PM0111", path, message: wrong, hint: "a policy is plain JSON" });
       return false;
     }
     above.push(inner);
     for (const [key, field] of Object.entries(inner)) {
       const where = Array.isArray(inner) ? `${path}[${key}]` : path === "" ? key : `${path}.${key}`;
-      if (key === "__proto__") issues.push({ path: where, message: "is not a known field" });
+      if (key === "__proto__") issues.push({ code: "PM0201", path: where, message: "is not a known field" });
       if (!walk(field, where)) return false;
     }
     above.pop();

@@ -2,7 +2,7 @@
 import type { ZodType } from "zod";
 import { kinds } from "./kinds.ts";
 import type { LayerDefinition, LayerKind, Match, Policy } from "./policy.ts";
-import { httpMethod, identifier, type Zod } from "./schema.ts";
+import { coded, httpMethod, identifier, type Zod } from "./schema.ts";
 
 /** Spelled without flags: the JSON Schema takes the bare pattern. */
 const HOST = /^(?:\*|(?:\*\.)?(?:\w[\w-]{0,62}\.)*\w[\w-]{0,62}|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
@@ -19,8 +19,11 @@ function matchSchema(z: Zod): ZodType<Match> {
       method: z.exactOptional(z.string().regex(/^[A-Za-z_]\w*$/, "must be the name of a gRPC method")),
       inbound: z.exactOptional(z.boolean({ error: "must be true or false" })),
     })
-    .refine((match) => Object.keys(match).length > 0, 'must name at least a host; "*" is every host')
-    .refine((match) => match.method === undefined || match.service !== undefined, { path: ["method"], error: "needs a service beside it" });
+    .refine((match) => Object.keys(match).length > 0, coded("PM0202", 'must name at least a host; "*" is every host'))
+    .refine((match) => match.method === undefined || match.service !== undefined, {
+      path: ["method"],
+      ...coded("PM0202", "needs a service beside it"),
+    });
 }
 
 function layerSchema(z: Zod): ZodType<LayerDefinition> {

@@ -2,17 +2,24 @@
 import type { ZodExactOptional, ZodType } from "zod";
 import { CONDITIONS, type Condition } from "./conditions.ts";
 import { DURATION_PATTERN, type Duration, durationMs, LONGEST_MS } from "./duration.ts";
+import type { ProblemCode } from "./problems.ts";
 
 /** The schema library, as an argument: it is loaded when the first policy is checked, not with `import "premesh"`. */
 export type Zod = typeof import("zod");
+
+/** What a refinement says, with the code of the problem that it finds. */
+export const coded = (code: ProblemCode, error: string): { readonly error: string; readonly params: { readonly code: ProblemCode } } => ({
+  error,
+  params: { code },
+});
 
 /** A duration above zero (or from zero on) and at most 24 hours. */
 export function duration(z: Zod, { zero = false }: { zero?: boolean } = {}): ZodType<Duration> {
   return z
     .string({ error: 'must be a duration such as "250ms", "2s" or "1m"' })
     .regex(DURATION_PATTERN, 'must be a duration such as "250ms", "2s" or "1m"')
-    .refine((text) => !(durationMs(text) > LONGEST_MS), "must be at most 24h")
-    .refine((text) => zero || durationMs(text) !== 0, "must be longer than 0")
+    .refine((text) => !(durationMs(text) > LONGEST_MS), coded("PM0204", "must be at most 24h"))
+    .refine((text) => zero || durationMs(text) !== 0, coded("PM0204", "must be longer than 0"))
     .meta({ description: 'A time span such as "250ms", "2s", "1.5m" or "1h"; at most 24h.' }) as unknown as ZodType<Duration>;
   // the cast: a regular expression holds what the template-literal type says
 }

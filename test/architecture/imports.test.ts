@@ -55,6 +55,7 @@ const parts: readonly (readonly [part: string, pattern: RegExp])[] = [
   ["definition", /^layers\/[^/]+\/definition\.ts$/],
   ["runtime", /^layers\/[^/]+\/[^/]+\.ts$/],
   ["policy", /^policy\//],
+  ["files", /^policy-files\//],
   ["call", /^call\//],
   ["telemetry", /^telemetry\//],
   ["transport", /^transports\//],
@@ -66,6 +67,7 @@ const table: Readonly<Record<string, { readonly loads: readonly string[]; readon
   primitive: { loads: ["primitive"], types: [] },
   definition: { loads: ["primitive"], types: [] },
   policy: { loads: ["primitive", "policy", "definition"], types: [] },
+  files: { loads: ["primitive", "policy", "files"], types: [] },
   call: { loads: ["primitive", "call"], types: ["policy"] },
   runtime: { loads: ["primitive", "call"], types: [] },
   telemetry: { loads: ["primitive", "call", "telemetry"], types: ["policy"] },
@@ -73,7 +75,7 @@ const table: Readonly<Record<string, { readonly loads: readonly string[]; readon
   transport: { loads: ["primitive", "call", "transport"], types: ["policy"] },
   client: { loads: ["primitive", "policy", "call", "telemetry", "compile", "transport", "client"], types: [] },
   index: { loads: ["primitive", "policy", "definition", "client"], types: ["call", "telemetry", "transport"] },
-  cli: { loads: ["primitive", "policy", "definition", "client", "cli"], types: [] },
+  cli: { loads: ["primitive", "policy", "definition", "client", "files", "cli"], types: [] },
 };
 
 /** The packages, and the only files that may load them, or name their types. */
@@ -83,9 +85,9 @@ const packages: Readonly<Record<string, { readonly loads: readonly RegExp[]; rea
   "@opentelemetry/api": { loads: [/^layers\/trace\//, /^telemetry\/metrics\.ts$/], types: [/^layers\/trace\//, /^telemetry\/gauges\.ts$/] },
   zod: {
     loads: [/^policy\/validate\.ts$/],
-    types: [/^policy\/(?:validate|schema|policy-schema|kinds)\.ts$/, /^layers\/[^/]+\/definition\.ts$/],
+    types: [/^policy\/(?:validate|schema|schema-issues|policy-schema|kinds)\.ts$/, /^layers\/[^/]+\/definition\.ts$/],
   },
-  yaml: { loads: [/^policy\/parse\.ts$/], types: [/^policy\/parse\.ts$/] },
+  yaml: { loads: [/^policy\/text\.ts$/], types: [/^policy\/text\.ts$/] },
 };
 
 const partOf = (file: string): string => (isPrimitive(file) ? "primitive" : (parts.find(([, pattern]) => pattern.test(file))?.[0] ?? ""));

@@ -43,7 +43,14 @@ suite("premesh", () => {
     const asked = await premesh("--help");
     assert.equal(asked.code, 0);
     for (const use of ["premesh check <file...>", "premesh revision <file>", "premesh --version"]) assert.ok(asked.out.includes(use), use);
-    assert.deepEqual(await premesh("check", "-h"), asked);
+  });
+
+  test("prints the options of a command", async () => {
+    const { code, out } = await premesh("check", "--help");
+    assert.equal(code, 0);
+    assert.match(out, /^premesh check <file\.\.\.>: /);
+    assert.match(out, /^ {2}--strict +exit with 1 for warnings too$/m);
+    assert.deepEqual(await premesh("check", "-h", "a.json"), { code, out, err: "" });
   });
 
   test("prints the version of its package", async () => {
@@ -51,12 +58,22 @@ suite("premesh", () => {
     assert.deepEqual(await premesh("--version"), { code: 0, out: `${version}\n`, err: "" });
   });
 
-  for (const words of [[], ["chekc"], ["check"], ["check", "--fast", "a.json"], ["revision"], ["revision", "a.json", "b.json"]]) {
+  for (const words of [
+    [],
+    ["chekc"],
+    ["check"],
+    ["check", "--fast", "a.json"],
+    ["check", "--strict=yes", "a.json"],
+    ["--fast"],
+    ["constructor"],
+    ["revision"],
+    ["revision", "a.json", "b.json"],
+  ]) {
     test(`says what is wrong with the usage "premesh ${words.join(" ")}", with exit status 2`, async () => {
       const { code, out, err } = await premesh(...words);
       assert.equal(code, 2);
       assert.equal(out, "");
-      assert.match(err, /^premesh: .+\nRun premesh --help/);
+      assert.match(err, /^premesh: .+\nRun premesh (?:check |revision )?--help to see what there is\.\n$/);
     });
   }
 });
@@ -90,9 +107,9 @@ suite("premesh check", () => {
     assert.equal(code, 1);
     assert.equal(err, "");
     assert.deepEqual(out.trimEnd().split("\n"), [
-      'bad.json: [1].layers[0].kind: "retri" is not a kind of layer (did you mean "retry"?)',
-      "bad.json: [1].layers[1].attempts: must be a whole number from 1 to 100; got -3",
-      'bad.json: [1].layers[1].bakoff: is not a known field (did you mean "backoff"?)',
+      'bad.json:1:145: error PM0208 [bad] [1].layers[0].kind: "retri" is not a kind of layer (did you mean "retry"?)',
+      "bad.json:1:181: error PM0204 [bad] [1].layers[1].attempts: must be a whole number from 1 to 100; got -3",
+      'bad.json:1:184: error PM0201 [bad] [1].layers[1].bakoff: is not a known field (did you mean "backoff"?)',
       "fine.json: ok, 1 policy",
     ]);
   });
@@ -101,7 +118,7 @@ suite("premesh check", () => {
     const plain = file("exports.mjs", `export const one = ${JSON.stringify(good)};\nexport default [${JSON.stringify(bad)}];`);
     const { code, out } = await premesh("check", plain);
     assert.equal(code, 1);
-    assert.match(out, /^exports\.mjs: default\[0\]\.layers\[0\]\.kind: "retri" is not a kind of layer/);
+    assert.match(out, /^exports\.mjs: error PM0208 \[bad\] default\[0\]\.layers\[0\]\.kind: "retri" is not a kind of layer/);
   });
 
   test("tells two policies of one name in different exports apart from one policy exported twice", async () => {
@@ -109,7 +126,10 @@ suite("premesh check", () => {
     const clash = file("clash.mjs", `export const one = ${JSON.stringify(good)};\nexport const two = ${JSON.stringify(good)};`);
     const { code, out } = await premesh("check", twice, clash);
     assert.equal(code, 1);
-    assert.equal(out, 'twice.mjs: ok, 1 policy\nclash.mjs: two.name: there are two policies with the name "good" (names are unique)\n');
+    assert.equal(
+      out,
+      'twice.mjs: ok, 1 policy\nclash.mjs: error PM0305 [good] two.name: there are two policies with the name "good" (names are unique)\n',
+    );
   });
 
   test("prints the problems of a module that does not get past definePolicy", async () => {
@@ -118,8 +138,8 @@ suite("premesh check", () => {
       file("throws.ts", `import { definePolicy } from "${PREMESH}"; export const a = definePolicy(${JSON.stringify(bad)} as never);`),
     );
     assert.equal(code, 1);
-    assert.match(out, /^throws\.ts: layers\[0\]\.kind: "retri" is not a kind of layer/);
-    assert.match(out, /^throws\.ts: layers\[1\]\.bakoff: is not a known field/m);
+    assert.match(out, /^throws\.ts:1:\d+: error PM0208 \[bad\] layers\[0\]\.kind: "retri" is not a kind of layer/);
+    assert.match(out, /^throws\.ts:1:\d+: error PM0201 \[bad\] layers\[1\]\.bakoff: is not a known field/m);
   });
 
   test("finds a text that is neither JSON nor YAML wrong, and a file without policies too", async () => {
@@ -130,26 +150,24 @@ suite("premesh check", () => {
       file("none.json", "[]"),
     );
     assert.equal(code, 1);
-    assert.match(out, /^broken\.yaml: neither JSON nor YAML: .+/);
-    assert.match(out, /^none\.mjs: holds no policy$/m);
-    assert.match(out, /^none\.json: holds no policy$/m);
+    assert.match(out, /^broken\.yaml:1:10: error PM0106 neither JSON nor YAML: .+/);
+    assert.match(out, /^none\.mjs: error PM0112 holds no policy \(export policies, by name or as the default\)$/m);
+    assert.match(out, /^none\.json: error PM0112 holds no policy$/m);
   });
 
   test("ends with status 2 when a file cannot be read, and still checks the others", async () => {
-    const { code, out, err } = await premesh(
+    const { code, out } = await premesh(
       "check",
       "missing.json",
       file("crash.mjs", 'throw new Error("out of order");'),
-      file("syntax.ts", "export const = 1;"),
       file("policies.toml", ""),
       file("bad.json", JSON.stringify(bad)),
     );
     assert.equal(code, 2);
-    assert.match(err, /^missing\.json: cannot be read: ENOENT/m);
-    assert.match(err, /^crash\.mjs: cannot be read: out of order$/m);
-    assert.match(err, /^syntax\.ts: cannot be read: /m);
-    assert.match(err, /^policies\.toml: cannot be read: "\.toml" is not a kind of file that holds policies/m);
-    assert.match(out, /^bad\.json: layers\[0\]/m);
+    assert.match(out, /^missing\.json: error PM0101 cannot be opened: there is no such file$/m);
+    assert.match(out, /^crash\.mjs:1:7: error PM0121 throws while it loads: out of order$/m);
+    assert.match(out, /^policies\.toml: error PM0103 "\.toml" is no kind of file that holds policies/m);
+    assert.match(out, /^bad\.json:1:\d+: error PM0208 \[bad\] layers\[0\]/m);
   });
 
   test("ends though a policy module left a timer behind", async () => {
@@ -174,9 +192,10 @@ suite("premesh revision", () => {
   });
 
   test("prints the problems instead when there are any", async () => {
-    const { code, out } = await premesh("revision", file("bad.json", JSON.stringify(bad)));
+    const { code, out, err } = await premesh("revision", file("bad.json", JSON.stringify(bad)));
     assert.equal(code, 1);
-    assert.match(out, /^bad\.json: layers\[0\]\.kind/);
+    assert.equal(out, "");
+    assert.match(err, /^bad\.json:1:\d+: error PM0208 \[bad\] layers\[0\]\.kind/);
     assert.equal((await premesh("revision", "missing.json")).code, 2);
   });
 });

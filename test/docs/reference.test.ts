@@ -6,8 +6,7 @@ import { describe, test } from "node:test";
 import * as z from "zod";
 import { conditionsOfCode, conditionsOfHttpStatus, errorOutcome, REFUSAL, thrownOutcome, TIMEOUT } from "../../src/call/classify.ts";
 import { codeOf } from "../../src/call/codes.ts";
-import { check } from "../../src/cli/check.ts";
-import { revisionCommand } from "../../src/cli/revision.ts";
+import { commands } from "../../src/cli/commands.ts";
 import { createClient } from "../../src/index.ts";
 import { CONDITIONS, GRPC_STATUSES } from "../../src/policy/conditions.ts";
 import { kinds } from "../../src/policy/kinds.ts";
@@ -149,9 +148,16 @@ test("every method of a client and every option stands in the reference", () => 
   }
 });
 
-test("every command of the command line stands in the reference", () => {
-  const commands = firstCodes(read("docs/reference/cli.md"));
-  for (const { usage } of [check, revisionCommand]) assert.ok(commands.includes(`premesh ${usage}`), usage);
+test("every command of the command line and every option of it stands in the reference", async () => {
+  const words = firstCodes(read("docs/reference/cli.md"));
+  for (const load of Object.values(commands)) {
+    const { usage, options } = await load();
+    assert.ok(words.includes(`premesh ${usage}`), usage);
+    for (const [name, { value }] of Object.entries(options)) {
+      const option = `--${name}${value === undefined ? "" : ` <${value}>`}`;
+      assert.ok(words.includes(option), `${option} of ${usage}`);
+    }
+  }
 });
 
 describe("links resolve", () => {

@@ -2,7 +2,7 @@
 import type { ZodType } from "zod";
 import type { Condition } from "../../policy/conditions.ts";
 import { frozen } from "../../policy/freeze.ts";
-import { headerName, integer, type Named, namedFields, outcomes, type Zod } from "../../policy/schema.ts";
+import { coded, headerName, integer, type Named, namedFields, outcomes, type Zod } from "../../policy/schema.ts";
 
 /** A fixed answer. */
 export interface StaticResponse {
@@ -66,7 +66,7 @@ export const fallbackSchema = (z: Zod): ZodType<FallbackDefinition> =>
         })
         .refine(({ status, body }) => body === undefined || !BODILESS.has(status), {
           path: ["body"],
-          error: "a response with status 204, 205 or 304 has no body",
+          ...coded("PM0307", "a response with status 204, 205 or 304 has no body"),
         }),
       z.strictObject({
         target: z

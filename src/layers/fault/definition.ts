@@ -3,7 +3,7 @@ import type { ZodType } from "zod";
 import { type GrpcStatus, GRPC_STATUSES } from "../../policy/conditions.ts";
 import { frozen } from "../../policy/freeze.ts";
 import type { Duration } from "../../policy/duration.ts";
-import { duration, integer, percent, type Refusing, refusingFields, type Zod } from "../../policy/schema.ts";
+import { coded, duration, integer, percent, type Refusing, refusingFields, type Zod } from "../../policy/schema.ts";
 
 /** Answer with an HTTP status. */
 export interface StatusAbort {
@@ -60,6 +60,6 @@ export const faultSchema = (z: Zod): ZodType<FaultDefinition> =>
         ])
         .exactOptional(),
     })
-    .refine(({ delay, abort }) => delay !== undefined || abort !== undefined, "must have delay or abort");
+    .refine(({ delay, abort }) => delay !== undefined || abort !== undefined, coded("PM0202", "must have delay or abort"));
 
 export const faultDurations = ["delay.for"] as const;

@@ -1,0 +1,7 @@
+// The commands there are. Each is loaded when it is run, or when help is asked for.
+import type { Command } from "./command.ts";
+
+export const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  check: async () => (await import("./check.ts")).check,
+  revision: async () => (await import("./revision.ts")).revisionCommand,
+};

@@ -1,0 +1,92 @@
+// Contradictions: fields, layers and policies that are right for themselves and do not go together.
+import { durationMs } from "./duration.ts";
+import { join } from "./path.ts";
+import type { Policy } from "./policy.ts";
+import type { CodedIssue } from "./problems.ts";
+import { canonicalLayerJson } from "./revision.ts";
+
+/** What the schema of one field cannot see: fields and layers that do not go together. */
+export function contradictions(input: unknown, path: string): CodedIssue[] {
+  const layers = (input as { layers?: unknown } | null | undefined)?.layers; // the cast: anything may come; what is no list is skipped
+  if (!Array.isArray(layers)) return [];
+  const issues: CodedIssue[] = [];
+  const names = new Map<string, number>();
+  const single = new Map<string, number>();
+  for (const [index, layer] of layers.entries() as ArrayIterator<[number, Partial<Record<string, unknown>> | null]>) {
+    const where = join(path, `layers[${index}]`);
+    if (typeof layer !== "object" || layer === null) continue;
+    const { kind, name } = layer;
+    if (typeof name === "string") {
+      const first = names.get(name);
+      if (first !== undefined)
+        issues.push({
+          code: "PM0301",
+          path: `${where}.name`,
+          message: `"${name}" is the name of layers[${first}] already`,
+          hint: "names are unique in a policy",
+        });
+      else names.set(name, index);
+    }
+    if (kind === "trace" || kind === "idempotency") {
+      const first = single.get(kind);
+      if (first !== undefined)
+        issues.push({
+          code: "PM0302",
+          path: where,
+          message: `a policy has at most one ${kind} layer; layers[${first}] is one`,
+          hint: "remove one of them",
+        });
+      else single.set(kind, index);
+    }
+    if (kind === "breaker" && ms(layer["maxOpenFor"]) < (ms(layer["openFor"]) || 5_000)) {
+      issues.push({ code: "PM0303", path: `${where}.maxOpenFor`, message: "is shorter than openFor", hint: "it is what openFor grows to" });
+    }
+    const backoff = layer["backoff"] as { base?: unknown; max?: unknown } | undefined; // the cast: only read, and only as durations
+    if (kind === "retry" && typeof backoff === "object" && ms(backoff.max) < (ms(backoff.base) || 0)) {
+      issues.push({
+        code: "PM0304",
+        path: `${where}.backoff.max`,
+        message: "is shorter than backoff.base",
+        hint: "it is what the wait grows to",
+      });
+    }
+  }
+  return issues;
+}
+
+const ms = (value: unknown): number => (typeof value === "string" ? durationMs(value) : Number.NaN);
+
+/** What one policy alone cannot show: names used twice. */
+export function clashes(policies: readonly Policy[], path: (index: number) => string): CodedIssue[] {
+  const issues: CodedIssue[] = [];
+  const names = new Set<string>();
+  const shared = new Map<string, { where: string; text: string }>();
+  for (const [index, policy] of policies.entries()) {
+    if (names.has(policy.name))
+      issues.push({
+        code: "PM0305",
+        policy: policy.name,
+        path: join(path(index), "name"),
+        message: `there are two policies with the name "${policy.name}"`,
+        hint: "names are unique",
+      });
+    names.add(policy.name);
+    for (const [position, layer] of policy.layers.entries()) {
+      if (layer.name === undefined) continue;
+      const where = join(path(index), `layers[${position}]`);
+      const text = canonicalLayerJson(layer);
+      const first = shared.get(layer.name);
+      if (first === undefined) shared.set(layer.name, { where, text });
+      else if (first.text !== text) {
+        issues.push({
+          code: "PM0306",
+          policy: policy.name,
+          path: where,
+          message: `has the name "${layer.name}" of ${first.where}, but is defined otherwise`,
+          hint: "layers that share a name share one state, so they must be equal",
+        });
+      }
+    }
+  }
+  return issues;
+}
