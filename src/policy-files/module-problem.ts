@@ -37,7 +37,10 @@ const SAYS: Partial<Record<ProblemCode, string>> = {
 function sortOf(error: unknown): readonly [code: ProblemCode, hint?: string] {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   if (code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX")
-    return ["PM0125", "Node leaves types out and runs the rest; instead of an enum write an object with `as const`"];
+    return [
+      "PM0125",
+      "Node leaves types out and runs the rest, so write an enum as an object with `as const`, and a parameter property as a field",
+    ];
   if (code === "ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING") return ["PM0125", "below node_modules only JavaScript runs"];
   if (code === "ERR_UNKNOWN_FILE_EXTENSION") return ["PM0125", "run it with Node 22.18 or above"];
   if (code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND" || code === "ERR_PACKAGE_PATH_NOT_EXPORTED")
@@ -66,9 +69,9 @@ function whereIn(error: unknown, path: string): Where | undefined {
   return frames.find(({ file }) => file === path) ?? (issuesOf(error) === undefined ? frames[0] : undefined);
 }
 
-/** What Node writes above a syntax error: the file and line, the text of the line, and carets below it. */
+/** What Node writes above a syntax error: the file and line, the text of the line (perhaps of the one before), and carets below it. */
 function caretOf(text: string): Where | undefined {
-  const [, file, line, blanks] = /^((?:file:|\/|[A-Za-z]:\\).*):(\d+)\n.*\n( *)\^/.exec(text) ?? [];
+  const [, file, line, blanks] = /^((?:file:|\/|[A-Za-z]:\\).*):(\d+)\n(?:.*\n){1,2}?( *)\^/.exec(text) ?? [];
   return file === undefined ? undefined : { file: pathOf(file), line: Number(line), column: (blanks ?? "").length + 1 };
 }
 

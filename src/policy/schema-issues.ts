@@ -45,21 +45,13 @@ export function explained(issue: core.$ZodIssue, input: unknown, base: string, w
 
 /** The code of what is wrong with a value. Refinements bring their own (`coded` in schema.ts). */
 function codeOf(issue: core.$ZodIssue, value: unknown): ProblemCode {
-  switch (issue.code) {
-    case "custom":
-      return (issue.params?.["code"] as ProblemCode | undefined) ?? "PM0206"; // the cast: `coded` has put it there
-    case "invalid_type":
-      return typeof value === "number" && (issue.expected === "number" || issue.expected === "int") ? "PM0204" : "PM0203";
-    case "too_small":
-    case "too_big":
-      return issue.origin === "array" || issue.origin === "set" ? "PM0207" : "PM0204";
-    case "invalid_format":
-    case "invalid_key":
-      return "PM0205";
-    default:
-      return "PM0206";
-  }
+  if (issue.code === "custom") return (issue.params?.["code"] as ProblemCode | undefined) ?? "PM0206"; // the cast: `coded` has put it there
+  if (issue.code === "invalid_type") return typeof value === "number" && isNumeric(issue.expected) ? "PM0204" : "PM0203";
+  if (issue.code === "too_small" || issue.code === "too_big") return issue.origin === "array" ? "PM0207" : "PM0204";
+  return issue.code === "invalid_format" || issue.code === "invalid_key" ? "PM0205" : "PM0206";
 }
+
+const isNumeric = (type: string): boolean => type === "number" || type === "int";
 
 /** The value is of the type that a variant of a union asks for; what is wrong is something in it. */
 const isWithin = (issue: core.$ZodIssue): boolean =>

@@ -79,14 +79,8 @@ function readYaml(text: string): Text {
   } catch (cause) {
     throw cause instanceof RangeError ? tooDeep(cause) : problem("PM0106", `cannot be read as YAML: ${messageOf(cause)}`, cause);
   }
-  const mistakes = [...document.errors, ...document.warnings].slice(0, MOST_MISTAKES); // a tag that nobody knows is only a warning there
-  if (mistakes.length > 0) {
-    const placeAt = placesIn(text);
-    throw invalidPolicy(
-      mistakes.map((mistake) => mistakeOf(mistake, placeAt(mistake.pos[0]))),
-      mistakes[0],
-    );
-  }
+  const mistakes = [...document.errors, ...document.warnings]; // a tag that nobody knows is only a warning there
+  if (mistakes.length > 0) throw invalidPolicy(mistakesOf(mistakes, text), mistakes[0]);
   try {
     value = document.toJS({ maxAliasCount: MOST_ALIASES });
   } catch (cause) {
@@ -98,13 +92,25 @@ function readYaml(text: string): Text {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+function mistakesOf(errors: readonly YAMLError[], text: string): readonly PolicyIssue[] {
+  const placeAt = placesIn(text);
+  const issues = errors.slice(0, MOST_MISTAKES).map((error) => mistakeOf(error, placeAt(error.pos[0])));
+  const first = issues.find(isSyntax);
+  return issues.filter((issue) => issue === first || !isSyntax(issue)); // one mistake of syntax makes many
+}
+
+const isSyntax = ({ code }: PolicyIssue): boolean => code === "PM0106" || code === "PM0111";
+
 function mistakeOf({ code, message }: YAMLError, place: Place): PolicyIssue {
   if (code === "DUPLICATE_KEY") return coded("PM0107", "a key stands twice", { hint: "remove one of the two", ...place });
   if (code === "MULTIPLE_DOCS")
     return coded("PM0108", "a second document begins here", { hint: "one file is one document; write a list of policies", ...place });
   if (code === "TAG_RESOLVE_FAILED") return coded("PM0110", message, { hint: "policies need no tags", ...place });
+  if (/call stack/.test(message)) return coded("PM0111", TOO_DEEP, place); // of yaml's own recursion, which it catches
   return coded("PM0106", `neither JSON nor YAML: ${message}`, place);
 }
+
+const TOO_DEEP = "is nested too deep to be read";
 
 const coded = (code: ProblemCode, message: string, more: Pick<PolicyIssue, "hint" | "line" | "column">): CodedIssue => ({
   code,
@@ -132,6 +138,6 @@ function yamlSpots(yaml: typeof import("yaml"), document: YamlDocument, paths: R
 
 const startOf = (node: Node): number | undefined => node.range?.[0];
 
-const tooDeep = (cause: unknown): Error => problem("PM0111", "is nested too deep to be read", cause);
+const tooDeep = (cause: unknown): Error => problem("PM0111", TOO_DEEP, cause);
 
 const problem = (code: ProblemCode, message: string, cause?: unknown): Error => invalidPolicy([coded(code, message, {})], cause);
