@@ -59,6 +59,7 @@ const parts: readonly (readonly [part: string, pattern: RegExp])[] = [
   ["call", /^call\//],
   ["telemetry", /^telemetry\//],
   ["transport", /^transports\//],
+  ["testing", /^testing\//],
   ["cli", /^cli\//],
 ];
 
@@ -75,7 +76,8 @@ const table: Readonly<Record<string, { readonly loads: readonly string[]; readon
   transport: { loads: ["primitive", "call", "transport"], types: ["policy"] },
   client: { loads: ["primitive", "policy", "call", "telemetry", "compile", "transport", "client"], types: [] },
   index: { loads: ["primitive", "policy", "definition", "client"], types: ["call", "telemetry", "transport"] },
-  cli: { loads: ["primitive", "policy", "definition", "client", "files", "cli"], types: [] },
+  testing: { loads: ["primitive", "policy", "call", "compile", "testing"], types: ["client", "telemetry", "transport"] },
+  cli: { loads: ["primitive", "policy", "definition", "client", "files", "testing", "cli"], types: [] },
 };
 
 /** The packages, and the only files that may load them, or name their types. */

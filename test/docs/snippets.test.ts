@@ -12,6 +12,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { after, describe, test } from "node:test";
 import * as premesh from "../../src/index.ts";
+import { entries } from "../tools/entries.ts";
 import { documents, type Fence, fencesOf, read, root } from "./markdown.ts";
 
 // Not below node_modules: Node strips no types there.
@@ -58,8 +59,8 @@ async function typeChecks(folder: string): Promise<void> {
 
 const local = (text: string, folder: string): string =>
   text.replaceAll(
-    /(from|import) "premesh"/g,
-    (_all, word: string) => `${word} ${JSON.stringify(relative(folder, join(root, "src/index.ts")))}`,
+    /(from|import) "(premesh(?:\/[\w-]+)?)"/g,
+    (_all, word: string, entry: string) => `${word} ${JSON.stringify(relative(folder, join(root, "src", entries.get(entry) ?? entry)))}`,
   );
 
 /** Ports differ from run to run. */
@@ -139,10 +140,11 @@ describe("every yaml and json snippet is a set of policies", () => {
 
 /** What @example blocks take as given, beside the public names. */
 const given = `
-import type { Client, Policy } from "INDEX";
+import type { Client, Clock, Policy } from "INDEX";
 declare global {
   const client: Client;
   const payments: Policy;
+  const clock: Clock;
   const url: string;
   const body: string;
   const sql: string;
@@ -168,7 +170,12 @@ test("every @example of a docstring type-checks", async () => {
     }
   }
   assert.ok(found > 10);
-  const names = Object.keys(premesh).map((name) => `  const ${name}: typeof import(${JSON.stringify(index)}).${name};`);
+  const names: string[] = [];
+  for (const entry of entries.values()) {
+    const file = join(root, "src", entry);
+    const exported = Object.keys((await import(file)) as object); // the cast: a module is one
+    names.push(...exported.map((name) => `  const ${name}: typeof import(${JSON.stringify(relative(folder, file))}).${name};`));
+  }
   writeFileSync(join(folder, "globals.d.ts"), given.replace("INDEX", index).replace("NAMES", names.join("\n")));
   await typeChecks(folder);
 });

@@ -1,9 +1,10 @@
-// The public API as text: every exported name of src/index.ts with its declaration. Run as a program (`npm run update:api`), it writes docs/reference/api.txt.
+// The public API as text: every exported name of each entry of the package with its declaration. Run as a program (`npm run update:api`), it writes docs/reference/api.txt.
 import { execFileSync } from "node:child_process";
 import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
+import { entries } from "./entries.ts";
 
 export const API_FILE: URL = new URL("../../docs/reference/api.txt", import.meta.url);
 
@@ -21,7 +22,11 @@ export function apiText(): string {
     execFileSync(process.execPath, [tsc, "-p", join(ROOT, "tsconfig.json"), ...flags], { stdio: ["ignore", "inherit", "inherit"] });
     const read = (file: string): string => readFileSync(join(out, file), "utf8");
     const files = globSync("**/*.d.ts", { cwd: out });
-    return written(exportsOf(read("index.d.ts")), new Map(files.map((file) => [file.replace(".d.ts", ".ts"), declarationsOf(read(file))])));
+    const declarations = new Map(files.map((file) => [file.replace(".d.ts", ".ts"), declarationsOf(read(file))]));
+    return written(
+      [...entries].flatMap(([from, file]) => exportsOf(from, file, read(file.replace(/\.ts$/, ".d.ts")))),
+      declarations,
+    );
   } finally {
     rmSync(out, { recursive: true, force: true });
   }
@@ -40,9 +45,11 @@ function written(names: readonly Exported[], declarations: Declarations): string
       wanted.push(found);
     }
   }
+  const shownIn = (from: string): string[] =>
+    inOrder(new Map(names.filter((one) => one.from === from).map(({ name }) => [name, exported.get(name) ?? ""])));
   return `${[
     "The public API of premesh: every exported name and its declaration. A test compares it with the code; `npm run update:api` writes it anew.",
-    ...inOrder(exported),
+    ...[...entries.keys()].flatMap((from) => [...(from === "premesh" ? [] : [`Exported by ${from}:`]), ...shownIn(from)]),
     "Not exported, but named by the declarations above:",
     ...inOrder(behind),
   ].join("\n\n")}\n`;
@@ -58,17 +65,19 @@ function entry(name: string, file: string, declarations: Declarations): string {
 }
 
 interface Exported {
+  /** `premesh`, or another entry of the package. */
+  readonly from: string;
   readonly name: string;
   readonly file: string;
 }
 
-/** What `export { a, type b } from "./file.ts"` statements name; the index has no others, or this throws. */
-function exportsOf(index: string): Exported[] {
-  const statement = /export (?:type )?\{([^}]*)\} from "\.\/([^"]+)";/g;
+/** What `export { a, type b } from "./file.ts"` statements of an entry name; it has no others, or this throws. */
+function exportsOf(from: string, entryFile: string, index: string): Exported[] {
+  const statement = /export (?:type )?\{([^}]*)\} from "(\.[^"]+)";/g;
   const rest = index.replaceAll(statement, "").trim();
-  if (rest !== "") throw new Error(`src/index.ts has more than lists of names: ${rest.slice(0, 200)}`);
+  if (rest !== "") throw new Error(`src/${entryFile} has more than lists of names: ${rest.slice(0, 200)}`);
   return [...index.matchAll(statement)].flatMap(([, names = "", file = ""]) =>
-    [...names.matchAll(/(?:type )?(\w+)/g)].map(([, name = ""]) => ({ name, file })),
+    [...names.matchAll(/(?:type )?(\w+)/g)].map(([, name = ""]) => ({ from, name, file: posix.join(posix.dirname(entryFile), file) })),
   );
 }
 
