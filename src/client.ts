@@ -69,7 +69,7 @@ export interface Client {
    * stop();
    * ```
    */
-  on(listener: (event: TelemetryEvent) => void): () => void;
+  on(listener: (event: TelemetryEvent) => unknown): () => void;
   /** The last 256 decisions of all layers, oldest first. */
   decisions(): readonly DecisionEvent[];
   /** What happened to a call and why, by the response or error that came of it; `undefined` when it came from elsewhere. */

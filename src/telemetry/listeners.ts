@@ -1,7 +1,7 @@
 // Listeners: functions of the user's that hear events. What one throws touches neither the call nor the others.
 import type { TelemetryEvent } from "./events.ts";
 
-type Listener = (event: TelemetryEvent) => void;
+type Listener = (event: TelemetryEvent) => unknown;
 
 export interface Listeners {
   readonly any: () => boolean;
@@ -37,7 +37,7 @@ export function newListeners(): Listeners {
     tell: (event) => {
       for (const { listener } of added) {
         try {
-          const result: unknown = listener(event);
+          const result = listener(event);
           if (result instanceof Promise) result.catch((error: unknown) => failed(listener, error));
         } catch (error) {
           failed(listener, error);

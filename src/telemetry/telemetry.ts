@@ -25,7 +25,7 @@ export interface Telemetry {
   readonly begun: () => void;
   /** A call has its outcome. */
   readonly ended: (record: CallRecord, outcome: Outcome<unknown>) => void;
-  readonly on: (listener: (event: TelemetryEvent) => void) => () => void;
+  readonly on: (listener: (event: TelemetryEvent) => unknown) => () => void;
   /** The last decisions, oldest first. */
   readonly log: () => readonly DecisionEvent[];
   readonly close: () => void;
