@@ -1,5 +1,6 @@
 // Metrics: events and the state of layers as OpenTelemetry metrics, from the moment on at which a MeterProvider is registered.
 import { type Attributes, createNoopMeter, type Meter, type MeterProvider, metrics as api } from "@opentelemetry/api";
+import { serverOf } from "../call/server.ts";
 import type { ClientStatus } from "../call/status.ts";
 import type { AttemptEvent, CallEvent, DecisionEvent, TelemetryEvent } from "./events.ts";
 import { newGauges } from "./gauges.ts";
@@ -78,7 +79,10 @@ function instrumentsOf(meter: Meter, status: () => ClientStatus): Instruments {
     unit: "{decision}",
   });
 
+  const rpcDuration = seconds("rpc.client.call.duration", "How long RPCs took, with all their attempts, until the head of the response.");
+
   const onCall = (event: CallEvent): void => {
+    if (event.protocol === "grpc" || event.protocol === "connect") rpcDuration.record(event.tookMs / 1_000, rpcAttributes(event));
     const attributes = { ...came(event), outcome: event.result };
     callDuration.record(event.tookMs / 1_000, attributes);
     attempts.record(event.attempts, { "premesh.policy": event.policy, outcome: event.result });
@@ -104,6 +108,15 @@ function instrumentsOf(meter: Meter, status: () => ClientStatus): Instruments {
     close: gauges.close,
   };
 }
+
+/** By OpenTelemetry's conventions for RPC (1.45): https://opentelemetry.io/docs/specs/semconv/rpc/rpc-metrics/ */
+const rpcAttributes = ({ protocol, method, target, code, errorType }: CallEvent): Attributes => ({
+  "rpc.system.name": protocol === "connect" ? "connectrpc" : protocol,
+  "rpc.method": method.replace(/^\//, ""),
+  "rpc.status_code": code.replaceAll("-", "_").toUpperCase(),
+  ...serverOf(target),
+  ...(errorType === undefined ? {} : { "error.type": errorType }),
+});
 
 const came = ({ policy, errorType }: CallEvent | AttemptEvent): Attributes => ({
   "premesh.policy": policy,

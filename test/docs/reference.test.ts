@@ -183,3 +183,14 @@ test("every decision record has the fixed form, and its script exists", () => {
       assert.ok(existsSync(join(root, script)), `${record} names ${script}`);
   }
 });
+
+test("every metric stands in the reference, and no other", () => {
+  const sources = ["src/telemetry/metrics.ts", "src/telemetry/gauges.ts"].map(read).join("\n");
+  const made = Array.from(
+    sources.matchAll(/"((?:premesh|rpc)\.[a-z.]+)",\s*"|createHistogram\("([^"]+)"|createCounter\("([^"]+)"/g),
+    ([, gauge, histogram, counter]) => String(gauge ?? histogram ?? counter),
+  );
+  assert.ok(made.length > 10);
+  const [, ...rows] = rowsOf(section("docs/reference/telemetry.md", "## Metrics"));
+  assert.deepEqual(sorted(rows.flatMap(([name = ""]) => codesIn(name))), sorted(new Set(made)));
+});

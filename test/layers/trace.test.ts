@@ -132,6 +132,34 @@ test("a fallback is marked on the call's span", async (t) => {
   assert.deepEqual([attribute(call, "premesh.fallback"), call?.status.code], [true, SpanStatusCode.UNSET]);
 });
 
+test("what layers decided stands on the call's span, each at its time", async (t) => {
+  const upstream = await openUpstream(t, [{ status: 503 }, {}]);
+  await (await clientOf(again).fetch(upstream.url)).text();
+  const [call] = ofKind(await spans(3), SpanKind.INTERNAL);
+  assert.deepEqual(
+    call?.events.map(({ name, attributes }) => [name, attributes]),
+    [
+      [
+        "retry retrying",
+        {
+          "premesh.layer": "retry",
+          "premesh.layer.kind": "retry",
+          "premesh.decision": "retrying",
+          "premesh.attempt": 1,
+          "premesh.detail.code": "unavailable",
+          "premesh.detail.status": 503,
+          "premesh.detail.waitMs": 0,
+          "premesh.detail.next": 2,
+        },
+      ],
+    ],
+  );
+  assert.ok(call !== undefined);
+  const ms = ([seconds, nanos]: readonly [number, number]): number => seconds * 1_000 + nanos / 1e6;
+  const at = ms(call.events[0]?.time ?? [0, 0]);
+  assert.ok(ms(call.startTime) - 2 <= at && at <= ms(call.endTime) + 2, "within the span, but for the clocks' grain");
+});
+
 test("run has its span too, and the work runs inside it", async () => {
   const client = clientOf(again);
   await client.run("p", () => api.getTracer("app").startActiveSpan("query", (span) => span.end()));
@@ -154,6 +182,13 @@ test("with undici's instrumentation at work its spans are the attempts': none tw
     assert.equal(parentSpanContext?.spanId, call.spanContext().spanId);
     assert.equal(instrumentationScope.name, "@opentelemetry/instrumentation-undici");
   }
+  assert.deepEqual(
+    attempts.map((span) => [attribute(span, "http.request.resend_count"), attribute(span, "premesh.policy")]),
+    [
+      [undefined, "p"],
+      [1, "p"],
+    ],
+  );
   assert.deepEqual(
     upstream.requests.map(({ headers }) => headers["traceparent"]),
     attempts.map(traceparent),

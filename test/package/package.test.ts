@@ -1,55 +1,11 @@
 // The package as its users get it: packed, installed into empty folders, and used there with each version of Node it is for.
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { after, before, suite, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { before, suite, test } from "node:test";
+import { folder, npm, pack, ROOT, run, skip } from "./packing.ts";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const VERSIONS = [22, 24, 26];
-
-/** What `npm test` tells its own children; an npm that runs in another folder must not heed it. */
-const env = Object.fromEntries(
-  Object.entries(process.env).filter(
-    ([name]) => !/^(?:npm_(?:package|lifecycle|command|node|exec|config_local)|INIT_CWD|NODE_TEST)/.test(name),
-  ),
-);
-
-function run(cwd: string, command: string, args: readonly string[], path: string = process.env["PATH"] ?? ""): Promise<string> {
-  return new Promise((resolve, reject) => {
-    execFile(command, args, { cwd, env: { ...env, PATH: path }, timeout: 120_000 }, (error, out, err) => {
-      if (error === null) resolve(out);
-      else reject(new Error(`${command} ${args.join(" ")} in ${cwd}: ${error.message}\n${out}\n${err}`, { cause: error }));
-    });
-  });
-}
-
-const npm = (cwd: string, ...args: readonly string[]): Promise<string> => run(cwd, "npm", [...args, "--no-audit", "--no-fund"]);
-
-const folder = mkdtempSync(join(tmpdir(), "premesh-package-"));
-after(() => rmSync(folder, { recursive: true, force: true }));
-
-/** Only a network that is not there is a reason to skip; whatever else npm says is a failure. */
-const NO_NETWORK = /\b(?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ENETUNREACH|EHOSTUNREACH|E?TIMEDOUT|ERR_SOCKET_TIMEOUT|E50[234])\b/;
-
-const skip = await npm(
-  folder,
-  "view",
-  "node@22",
-  "version",
-  "--fetch-retries=2",
-  "--fetch-retry-mintimeout=500",
-  "--fetch-timeout=10000",
-).then(
-  () => false as const,
-  (error: unknown) => {
-    const code = NO_NETWORK.exec(String(error))?.[0];
-    if (code === undefined) throw error;
-    return `SKIP the npm registry cannot be reached (${code}), so the packed package was not installed`;
-  },
-);
 
 const consumer = (version: number): string => join(folder, `node-${version}`);
 
@@ -131,16 +87,9 @@ suite("the packed package", { skip, timeout: 300_000 }, () => {
   let packed: string[] = [];
 
   before(async () => {
-    // Packed from a copy: to build here would take dist/ away from whoever is using it.
-    const copy = join(folder, "premesh");
-    for (const name of ["src", "package.json", "tsconfig.json", "README.md", "LICENSE", "CHANGELOG.md"])
-      cpSync(join(ROOT, name), join(copy, name), { recursive: true });
-    symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"));
-    await npm(copy, "pack", "--pack-destination", folder);
-    const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz"));
-    assert.ok(tarball !== undefined);
+    const tarball = await pack();
     packed = (await run(folder, "tar", ["-tzf", tarball])).trim().split("\n");
-    await Promise.all(VERSIONS.map((version) => install(join(folder, tarball), version)));
+    await Promise.all(VERSIONS.map((version) => install(tarball, version)));
   });
 
   test("holds what is needed and nothing else", () => {

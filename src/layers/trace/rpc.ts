@@ -4,6 +4,7 @@ import type { AttemptSpan, Call, CallRecord } from "../../call/call.ts";
 import { type Code, codeName } from "../../call/codes.ts";
 import { whenEnded } from "../../call/end.ts";
 import type { Outcome } from "../../call/outcome.ts";
+import { serverOf } from "../../call/server.ts";
 import { contextFields } from "./http.ts";
 import { callAttributes, ourSpan, type SpanOfCall, tracer } from "./span.ts";
 
@@ -46,12 +47,7 @@ const methodOf = ({ method }: Call): string => method.replace(/^\//, "");
 
 function rpcAttributes({ protocol, target }: CallRecord, method: string): Attributes {
   const system = protocol === "connect" ? SYSTEMS.connect : SYSTEMS.grpc;
-  const url = URL.parse(`http://${target}`);
-  const server =
-    url === null
-      ? { "server.address": target }
-      : { "server.address": url.hostname, ...(url.port === "" ? {} : { "server.port": Number(url.port) }) };
-  return { "rpc.system.name": system, "rpc.method": method, ...server };
+  return { "rpc.system.name": system, "rpc.method": method, ...serverOf(target) };
 }
 
 /** The span with `rpc.status_code`: of the outcome, or of what ended the response after its head. */
