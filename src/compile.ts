@@ -3,6 +3,7 @@ import type { Build, LayerState, Plan } from "./call/build.ts";
 import type { Next } from "./call/call.ts";
 import type { ClientEnv, Env } from "./call/env.ts";
 import { compose, sender } from "./call/stack.ts";
+import { buildAdopt } from "./layers/adopt/runtime.ts";
 import { buildBreaker } from "./layers/breaker/runtime.ts";
 import { buildBulkhead } from "./layers/bulkhead/runtime.ts";
 import { buildFallback } from "./layers/fallback/runtime.ts";
@@ -25,6 +26,7 @@ const builders: { readonly [K in LayerKind]: Build<LayerDefinitions[K]> } = {
   fallback: buildFallback,
   fault: buildFault,
   idempotency: buildIdempotency,
+  adopt: buildAdopt,
 };
 
 /** How many targets of one policy keep state at a time; beyond, those that were not used of late are forgotten. */

@@ -3,6 +3,16 @@ export { createClient } from "./client.ts";
 export type { Client, RunOptions } from "./client.ts";
 export type { ClientOptions } from "./client-options.ts";
 export type { ClientSnapshot } from "./policies-in-force.ts";
+export { adopt } from "./layers/adopt/definition.ts";
+export type {
+  AdoptDefinition,
+  Adoptable,
+  AdoptedEngine,
+  AdoptOptions,
+  BottleneckLimiter,
+  CockatielPolicy,
+  OpossumBreaker,
+} from "./layers/adopt/definition.ts";
 export { breaker } from "./layers/breaker/definition.ts";
 export type {
   BreakerDefinition,

@@ -6,7 +6,7 @@ import { type Compiled, compilePolicy, type NamedLayers } from "./compile.ts";
 import { PolicyError } from "./policy/error.ts";
 import { type Matching, newMatching } from "./policy/matching.ts";
 import type { Policy } from "./policy/policy.ts";
-import { revision } from "./policy/revision.ts";
+import { canonicalLayerJson, revision } from "./policy/revision.ts";
 import { checkedPolicies } from "./policy/validate.ts";
 
 /** State that survives a restart, as plain JSON: `policy → target → index of layer → state`. */
@@ -44,7 +44,7 @@ export function newPoliciesInForce(first: readonly Policy[], env: ClientEnv, sna
     const checked = checkedPolicies(policies, (index) => `policies[${index}]`);
     const compiled = checked.map((policy) => {
       const old = before?.byName.get(policy.name);
-      return old?.revision === revision(policy) ? old : compilePolicy(policy, env, shared, old, born);
+      return old !== undefined && isUnchanged(old, policy) ? old : compilePolicy(policy, env, shared, old, born);
     });
     const used = new Set(checked.flatMap(({ layers }) => layers.map(({ name }) => name)));
     for (const name of shared.keys()) if (!used.has(name)) shared.delete(name);
@@ -124,6 +124,10 @@ export function newPoliciesInForce(first: readonly Policy[], env: ClientEnv, sna
     },
   };
 }
+
+/** The same policy, with the same adopted instances, which the revision does not show. */
+const isUnchanged = ({ texts, ...old }: Compiled, policy: Policy): boolean =>
+  old.revision === revision(policy) && policy.layers.every((layer, index) => canonicalLayerJson(layer) === texts[index]);
 
 function eachTarget<T>(compiled: Compiled, show: (states: ReturnType<Compiled["statesOf"]>) => T): Record<string, T> {
   return Object.fromEntries([...compiled.targets.keys()].map((target) => [target, show(compiled.statesOf(target))]));

@@ -1,4 +1,5 @@
 // Definitions are data that nobody can change afterwards: a deep, frozen copy without undefined fields.
+import { instanceOf, tied } from "./adopted.ts";
 import { DEEPEST } from "./plain.ts";
 
 /** A deeply frozen copy of plain data. Fields that are `undefined` are left out, as JSON does; anything that is not plain data stays as it is, for the check to name. */
@@ -18,5 +19,6 @@ function frozenBelow<T>(value: T, above: readonly unknown[]): T {
     if (field === undefined) continue;
     Object.defineProperty(copy, key, { value: frozenBelow<unknown>(field, within), enumerable: true }); // defineProperty: a key "__proto__" must stay a key
   }
-  return Object.freeze(copy) as T; // the cast: same fields, same types
+  const instance = instanceOf(value);
+  return Object.freeze(instance === undefined ? copy : tied(copy, instance)) as T; // the cast: same fields, same types
 }

@@ -1,5 +1,6 @@
 // The table of kinds: the schema of each layer, and which of its fields are durations.
 import type { ZodType } from "zod";
+import { adoptDurations, adoptSchema } from "../layers/adopt/definition.ts";
 import { breakerDurations, breakerSchema } from "../layers/breaker/definition.ts";
 import { bulkheadDurations, bulkheadSchema } from "../layers/bulkhead/definition.ts";
 import { fallbackDurations, fallbackSchema } from "../layers/fallback/definition.ts";
@@ -28,7 +29,8 @@ export const kinds: { readonly [K in LayerKind]: Kind<LayerDefinitions[K]> } = {
   fallback: { schema: fallbackSchema, durations: fallbackDurations },
   fault: { schema: faultSchema, durations: faultDurations },
   idempotency: { schema: idempotencySchema, durations: idempotencyDurations },
+  adopt: { schema: adoptSchema, durations: adoptDurations },
 };
 
 /** Kinds of the design that this version does not have yet; named so that a policy from the future gets a clear answer. */
-export const PLANNED_KINDS: readonly string[] = ["hedge", "route", "sidecar", "mesh", "adopt"];
+export const PLANNED_KINDS: readonly string[] = ["hedge", "route", "sidecar", "mesh"];

@@ -26,8 +26,9 @@ function matchSchema(z: Zod): ZodType<Match> {
     });
 }
 
-function layerSchema(z: Zod): ZodType<LayerDefinition> {
-  const schemas = Object.keys(kinds).map((kind) => kinds[kind as LayerKind].schema(z)); // the cast: keys of the table are the kinds
+function layerSchema(z: Zod, without?: LayerKind): ZodType<LayerDefinition> {
+  const names = Object.keys(kinds).filter((kind) => kind !== without);
+  const schemas = names.map((kind) => kinds[kind as LayerKind].schema(z)); // the cast: keys of the table are the kinds
   // the cast: each schema is an object with a literal `kind`, which the table's type does not show
   return z.discriminatedUnion(
     "kind",
@@ -35,17 +36,17 @@ function layerSchema(z: Zod): ZodType<LayerDefinition> {
   ) as unknown as ZodType<LayerDefinition>;
 }
 
-/** The schema of one policy. */
-export function policySchema(z: Zod): ZodType<Policy> {
+/** The schema of one policy; `without` a kind of layer that has no place where it is used. */
+export function policySchema(z: Zod, without?: LayerKind): ZodType<Policy> {
   return z.strictObject({
     name: identifier(z),
     match: z.exactOptional(z.array(matchSchema(z), { error: "must be a list" }).max(1_000, "must have at most 1,000 entries").readonly()),
-    layers: z.array(layerSchema(z), { error: "must be a list of layers" }).max(64, "must have at most 64 layers").readonly(),
+    layers: z.array(layerSchema(z, without), { error: "must be a list of layers" }).max(64, "must have at most 64 layers").readonly(),
   });
 }
 
-/** The schema of a policy file: `{ "policies": [...] }`, one policy, or a list. */
+/** The schema of a policy file: `{ "policies": [...] }`, one policy, or a list. No file can hold a live instance, so none has an `adopt` layer. */
 export function policyFileSchema(z: Zod): ZodType {
-  const policy = policySchema(z).meta({ id: "Policy" });
+  const policy = policySchema(z, "adopt").meta({ id: "Policy" });
   return z.union([z.strictObject({ $schema: z.string().optional(), policies: z.array(policy) }), policy, z.array(policy)]);
 }

@@ -1,4 +1,5 @@
 // What a policy is: a named, ordered list of layers, outermost first; plain data.
+import type { AdoptDefinition } from "../layers/adopt/definition.ts";
 import type { BreakerDefinition } from "../layers/breaker/definition.ts";
 import type { BulkheadDefinition } from "../layers/bulkhead/definition.ts";
 import type { FallbackDefinition } from "../layers/fallback/definition.ts";
@@ -20,6 +21,7 @@ export interface LayerDefinitions {
   readonly fallback: FallbackDefinition;
   readonly fault: FaultDefinition;
   readonly idempotency: IdempotencyDefinition;
+  readonly adopt: AdoptDefinition;
 }
 
 export type LayerKind = keyof LayerDefinitions;

@@ -53,6 +53,8 @@ export const problems = {
   PM0305: error("Two policies have the same name"),
   PM0306: error("Layers share a name, but are not equal"),
   PM0307: error("A response without body has one"),
+  PM0308: error("An adopted instance is not there"),
+  PM0309: error("An adopted breaker gives one call the response of another"),
 } as const satisfies Readonly<Record<string, Problem>>;
 
 export type ProblemCode = keyof typeof problems;

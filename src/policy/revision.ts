@@ -1,5 +1,6 @@
 // The canonical form of a policy and its hash: two spellings of the same policy have one revision.
 import { createHash } from "node:crypto";
+import { instanceText } from "./adopted.ts";
 import { durationMs } from "./duration.ts";
 import { kinds } from "./kinds.ts";
 import type { LayerDefinition, Policy } from "./policy.ts";
@@ -9,9 +10,9 @@ function canonicalJson(policy: Policy): string {
   return JSON.stringify(sorted({ ...policy, layers: policy.layers.map(canonicalLayer) }));
 }
 
-/** The same for one layer; equal layers have equal text. */
+/** The same for one layer; equal layers have equal text, and what is adopted is equal to itself only. */
 export function canonicalLayerJson(layer: LayerDefinition): string {
-  return JSON.stringify(sorted(canonicalLayer(layer)));
+  return JSON.stringify(sorted(canonicalLayer(layer))) + instanceText(layer);
 }
 
 /**

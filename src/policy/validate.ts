@@ -1,6 +1,7 @@
 // Checks definitions: every issue at once, each with its path and, where there is one, a hint.
 import { createRequire } from "node:module";
 import type { ZodType } from "zod";
+import { adoptionIssues, withInstances } from "./adoption.ts";
 import { clashes, contradictions } from "./contradictions.ts";
 import type { PolicyIssue } from "./error.ts";
 import { frozen } from "./freeze.ts";
@@ -57,12 +58,12 @@ function checkedPolicy(input: unknown, path: string, issues: PolicyIssue[]): Pol
   if (!result.success) {
     found.push(...result.error.issues.flatMap((issue) => explained(issue, input, path, words)).filter((issue) => !named.has(issue.path)));
   }
-  found.push(...contradictions(input, path));
+  found.push(...contradictions(input, path), ...adoptionIssues(input, path));
   if (found.length > 0 || !result.success) {
     issues.push(...(name === undefined ? found : found.map((issue) => Object.assign({ policy: name }, issue))));
     return undefined;
   }
-  const policy = frozen(result.data);
+  const policy = frozen(withInstances(result.data, input as Policy)); // the cast: the schema has said so
   known.add(policy);
   return policy;
 }

@@ -81,6 +81,14 @@ const sentences: { readonly [K in LayerKind]: Readonly<Record<string, Sentence>>
     delayed: ({ delayMs }) => `delayed by ${ms(delayMs)} on purpose`,
     aborted: (detail) => `answered ${result(detail)} on purpose`,
   },
+  adopt: {
+    refused: ({ engine, error, retryAfterMs }) =>
+      `refused by ${engine}: ${error}${retryAfterMs === undefined ? "" : `; next try in ${ms(retryAfterMs)}`}`,
+    "timed-out": ({ engine }) => `timed out by ${engine}`,
+    repeated: ({ engine, next }) => `sent again by ${engine}: attempt ${next} follows`,
+    replaced: ({ engine, status }) => `answered by a fallback of ${engine}${status === undefined ? "" : ` with ${status}`}`,
+    "body-not-replayable": ({ engine }) => `not sent again for ${engine}, since its body is gone or over the buffer`,
+  },
 };
 
 const SHADOW = /^would-be-/;

@@ -149,6 +149,7 @@ declare global {
   const body: string;
   const sql: string;
   const query: (sql: string, options: { signal: AbortSignal }) => Promise<unknown[]>;
+  const existingBreaker: import("opossum");
   const wait: (ms: number | undefined) => void;
   const readFile: typeof import("node:fs/promises").readFile;
 NAMES

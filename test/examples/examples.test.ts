@@ -77,6 +77,11 @@ const lessons: Readonly<Record<string, readonly RegExp[]>> = {
     /a fresh one, "order-4711"/,
   ],
   "trace.ts": [/^premesh catalog \(attempts: 2\)\n {2}GET 503: the server got its id\n {2}GET 200, resend 1: the server got its id$/m],
+  "adopt.ts": [
+    /^200 after 2 attempts$/m,
+    /\(opossum says: open\)\nERR_PREMESH_BREAKER_OPEN by the layer breaker\n(?:ERR_PREMESH_BREAKER_OPEN by the layer breaker\n){2}/,
+    /^the server has seen 4 requests$/m,
+  ],
   "run.ts": [/^3 rows after 2 attempts$/m, /^ERR_PREMESH_TIMEOUT after 3 attempts/m],
   "policy-file/main.ts": [
     /^the same revision from file, code and JSON: true$/m,

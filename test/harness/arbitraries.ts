@@ -50,8 +50,8 @@ const trips: fc.Arbitrary<Trip> = fc.oneof(
 
 const refusing = { shadow: fc.boolean() };
 
-/** One layer of each kind, without a name. */
-export const layersByKind: { readonly [K in LayerKind]: fc.Arbitrary<Extract<LayerDefinition, { kind: K }>> } = {
+/** One layer of each kind that is data and nothing else, without a name. */
+export const layersByKind: { readonly [K in Exclude<LayerKind, "adopt">]: fc.Arbitrary<Extract<LayerDefinition, { kind: K }>> } = {
   trace: fc.record({ kind: fc.constant("trace") }),
   rateLimit: fc.record(
     {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  adopt,
   breaker,
   bulkhead,
   createClient,
@@ -54,6 +55,10 @@ export function refusedByTheCompiler(): void {
   idempotency({ shadow: true });
   // @ts-expect-error -- nor does fallback
   fallback({ response: { status: 200 }, shadow: true });
+  // @ts-expect-error -- an adopted layer neither
+  adopt({ schedule: (job) => job().then((value) => value), counts: () => ({}), stop: () => Promise.resolve() }, { shadow: true });
+  // @ts-expect-error -- what has no shape of the three is not adopted
+  adopt({ retry: 3 });
   // @ts-expect-error -- text is no number
   retry({ attempts: "3" });
   // @ts-expect-error -- `true` is no budget

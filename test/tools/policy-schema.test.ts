@@ -139,6 +139,13 @@ suite("the JSON Schema of policy files", () => {
     assert.ok(bad > 500, `${bad} bad documents`);
   });
 
+  test("takes no adopted instance, since no file can hold one", () => {
+    const document = { name: "p", layers: [{ kind: "adopt", engine: "opossum" }] };
+    assert.ok(!valid(document));
+    assert.ok(!parses(document));
+    assert.doesNotMatch(text, /adopt/);
+  });
+
   test("explains durations where an editor shows it", () => {
     assert.match(text, /"description": "A time span such as/);
   });
