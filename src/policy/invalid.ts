@@ -6,7 +6,8 @@ export function invalidPolicy(issues: readonly PolicyIssue[], cause?: unknown): 
   return new PolicyError("ERR_PREMESH_INVALID_POLICY", `invalid policy:${text}`, { issues, cause });
 }
 
-function issueText({ line, column, path, message, hint, code }: PolicyIssue): string {
+/** One issue on one line, with its place. */
+export function issueText({ line, column, path, message, hint, code }: PolicyIssue): string {
   const place = line === undefined ? "" : `line ${line}, column ${column}: `;
   return `${place}${path === "" ? "" : `${path}: `}${message}${hint === undefined ? "" : ` (${hint})`} [${code}]`;
 }

@@ -68,6 +68,21 @@ function checkedPolicy(input: unknown, path: string, issues: PolicyIssue[]): Pol
   return policy;
 }
 
+/** What a schema of ours says of a value that is no policy; issues, or the value. */
+export function checkedShape<T>(
+  input: unknown,
+  schemaOf: (z: Zod) => ZodType<T>,
+): { readonly value?: T; readonly issues: readonly PolicyIssue[] } {
+  const { issues, fatal } = misshapen(input);
+  if (fatal) return { issues };
+  const { z } = loaded();
+  const schema = schemaOf(z);
+  const result = schema.safeParse(input);
+  if (result.success && issues.length === 0) return { value: frozen(result.data), issues };
+  const words = fieldNames(z.toJSONSchema(schema));
+  return { issues: [...issues, ...(result.error?.issues.flatMap((issue) => explained(issue, input, "", words)) ?? [])] };
+}
+
 /** For issues: which policy they are in, if it says so. */
 function nameOf(input: unknown): string | undefined {
   const name = (input as { name?: unknown } | null | undefined)?.name; // the cast: anything may come

@@ -11,6 +11,8 @@ import { createClient } from "../../src/index.ts";
 import { CONDITIONS, GRPC_STATUSES } from "../../src/policy/conditions.ts";
 import { kinds } from "../../src/policy/kinds.ts";
 import type { LayerKind } from "../../src/policy/policy.ts";
+import { scenarios } from "../../src/testing/index.ts";
+import { scenarioSchema } from "../../src/testing/simulate/schema.ts";
 import { anchorsOf, codesIn, documents, prose, read, root, rowsOf } from "./markdown.ts";
 
 const kindNames = Object.keys(kinds) as LayerKind[]; // the cast: keys of the table are the kinds
@@ -157,6 +159,20 @@ test("every command of the command line and every option of it stands in the ref
       const option = `--${name}${value === undefined ? "" : ` <${value}>`}`;
       assert.ok(words.includes(option), `${option} of ${usage}`);
     }
+  }
+});
+
+test("every field of a scenario and of its result stands in the reference, and every scenario with a name", () => {
+  const about = section("docs/reference/testing.md", "### Scenarios");
+  const known = new Set([...firstCodes(about), ...codesIn(about)]);
+  for (const field of fieldsOf(z.toJSONSchema(scenarioSchema(z)), "").map((path) => path.split(".").at(-1) ?? ""))
+    if (field !== "$schema") assert.ok(known.has(field) || about.includes(field), `testing.md lacks the field ${field} of a scenario`);
+  for (const name of Object.keys(scenarios)) assert.ok(known.has(name), `testing.md lacks the scenario ${name}`);
+  const result = section("docs/reference/testing.md", "### The result");
+  for (const name of ["Simulation", "Slot", "Transition", "DecisionCount", "Percentiles"]) {
+    const [, body = ""] = new RegExp(`interface ${name} \\{([^]*?)\\n\\}`).exec(read("src/testing/simulate/figures.ts")) ?? [];
+    for (const [, field = ""] of body.matchAll(/readonly (\w+)\??:/g))
+      assert.ok(codesIn(result).includes(field), `testing.md lacks ${field} of ${name}`);
   }
 });
 

@@ -4,6 +4,7 @@
 //   <!-- with: server -->        `url` is the address of test/docs/preludes/server.ts
 //   <!-- continues -->           goes on where the ts snippet before it has ended
 //   <!-- file: policies.yaml --> is written to that file, beside the document's other snippets; a ts file is run only where another imports it
+//   <!-- scenario -->            is a scenario of premesh/testing, not a policy
 //   <!-- prints -->              on a text fence: what the ts snippet before it prints
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -12,6 +13,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { after, describe, test } from "node:test";
 import * as premesh from "../../src/index.ts";
+import { parseScenario } from "../../src/testing/index.ts";
 import { entries } from "../tools/entries.ts";
 import { documents, type Fence, fencesOf, read, root } from "./markdown.ts";
 
@@ -127,12 +129,13 @@ describe("every ts snippet runs", { concurrency: Math.min(4, availableParallelis
   }
 });
 
-describe("every yaml and json snippet is a set of policies", () => {
+describe("every yaml and json snippet is a set of policies, or the scenario that it says it is", () => {
   for (const { document, fences } of all) {
-    for (const { line, language, text } of fences) {
+    for (const { line, language, marks, text } of fences) {
       if (language !== "yaml" && language !== "json") continue;
       test(`${document}:${line}`, () => {
-        assert.ok(premesh.parsePolicies(text).length > 0);
+        if (marks.has("scenario")) parseScenario(text);
+        else assert.ok(premesh.parsePolicies(text).length > 0);
       });
     }
   }
