@@ -78,8 +78,8 @@ export interface AttemptSpan {
 export interface Payload {
   /** Whether it can be sent again; a streamed body that has outgrown its buffer cannot. */
   readonly replayable: boolean;
-  /** Asks that a streamed body be kept, up to so many bytes, so that it can be sent again. */
-  keep?(bytes: number): void;
+  /** Asks that a streamed body be kept, up to so many bytes, so that it can be sent again. `overflowed`: the attempt under way is the last for that. */
+  keep?(bytes: number, overflowed?: (call: Call, bytes: number) => void): void;
 }
 
 /** One logical call. Readonly; a layer that changes it passes a changed copy on. */
@@ -87,7 +87,7 @@ export interface Call {
   readonly target: string;
   /** Another origin than the caller's, when a layer sends it elsewhere. */
   readonly origin: string | undefined;
-  /** HTTP method, or the path of a gRPC method. */
+  /** HTTP method, or a gRPC method: `payments.v1.Payments/Charge`. */
   readonly method: string;
   readonly metadata: Metadata;
   /** Fields that layers have added. */
@@ -96,6 +96,8 @@ export interface Call {
   readonly attempt: number;
   /** When it must be over, on the clock of `Env.now`; `Infinity`: never. */
   readonly deadline: number;
+  /** When its response must have ended, on the same clock; later than `deadline` where a `timeout` waits for the head only. */
+  readonly endBy: number;
   readonly signal: Signal | undefined;
   /** What is known of sending it twice: yes (a key, or the caller's word), no (the caller's word), or go by the method. */
   readonly idempotent: boolean | undefined;
@@ -109,10 +111,14 @@ export interface Call {
 }
 
 /** What a transport knows of a call that begins. */
-export type NewCall = Pick<Call, "record" | "metadata" | "signal" | "idempotent" | "idempotencyKey" | "payload" | "send">;
+export type NewCall = Pick<Call, "record" | "metadata" | "signal" | "idempotent" | "idempotencyKey" | "payload" | "send"> & {
+  /** Absent: never. */
+  readonly deadline?: number;
+};
 
 /** A call before its first layer. */
-export function newCall({ record, metadata, signal, idempotent, idempotencyKey, payload, send }: NewCall): Call {
+export function newCall(call: NewCall): Call {
+  const { record, metadata, signal, idempotent, idempotencyKey, payload, send, deadline = Number.POSITIVE_INFINITY } = call;
   return {
     target: record.target,
     origin: undefined,
@@ -120,7 +126,8 @@ export function newCall({ record, metadata, signal, idempotent, idempotencyKey, 
     metadata,
     added: undefined,
     attempt: 1,
-    deadline: Number.POSITIVE_INFINITY,
+    deadline,
+    endBy: deadline,
     signal,
     idempotent,
     idempotencyKey,

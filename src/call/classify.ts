@@ -65,6 +65,29 @@ export function httpOutcome<R>(
   };
 }
 
+/** How far an attempt at an RPC came before it failed: to no connection, to a stream that the peer refused, to a stream that broke, to an answer. */
+export type Reached = "nothing" | "refusal" | "break" | "answer";
+
+/**
+ * The outcome of an attempt at an RPC that ended with a status other than OK, before its head. `status`: what a proxy on the way answered in HTTP's words,
+ * with no word of gRPC's.
+ */
+export function rpcFailure(
+  code: number,
+  reached: Reached,
+  cause: unknown,
+  more: { readonly status?: number | undefined; readonly retryAfterMs?: number | undefined } = {},
+): Failure<never> {
+  const known = code >= Code.CANCELLED && code <= Code.UNAUTHENTICATED ? (code as Code) : Code.UNKNOWN; // the cast: in range; what is none of gRPC's is not known
+  if (reached === "nothing" && known !== Code.UNAVAILABLE && known !== Code.DEADLINE_EXCEEDED)
+    return { ...misuseOutcome(cause), code: known };
+  const words = { nothing: CONNECT_FAILURE, refusal: REFUSED_STREAM, break: RESET, answer: 0 }[reached];
+  const conditions = (known === Code.DEADLINE_EXCEEDED ? 0 : words) | codeBit(known) | httpWords(more.status);
+  return { ok: false, code: known, by: "peer", sent: reached === "break" || reached === "answer", conditions, cause, ...more };
+}
+
+const httpWords = (status: number | undefined): number => (status === undefined || status < 400 ? 0 : conditionsOfHttpStatus(status));
+
 /** Errors of sockets and resolvers that mean: no connection, so nothing was sent. */
 const NEVER_CONNECTED = new Set([
   "ECONNREFUSED",

@@ -40,7 +40,7 @@ export interface Failure<R> extends Settled<R> {
   readonly response?: R | undefined;
   readonly reply?: Reply | undefined;
   readonly cause?: unknown;
-  /** How long the peer or the refusing layer asks to wait. */
+  /** How long the peer or the refusing layer asks to wait; `Infinity`: the peer asks that it never be sent again. */
   readonly retryAfterMs?: number | undefined;
   /** Name of the layer that made it. */
   readonly layer?: string | undefined;

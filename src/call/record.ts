@@ -66,12 +66,16 @@ export function remember(result: unknown, record: CallRecord): void {
   else frozen.set(result, record);
 }
 
-/** The record of the call that this response or error, or one of its causes, came of. */
+/** The record of the call that this response or error, or its gRPC metadata, or one of its causes, came of. */
 export function recall(result: unknown): CallRecord | undefined {
   for (let one = result, depth = 0; typeof one === "object" && one !== null && depth < 5; depth++) {
-    const record = Mark.read(one) ?? frozen.get(one);
+    const { metadata, cause } = one as { metadata?: unknown; cause?: unknown }; // the cast: any object can be asked for anything
+    const record = read(one) ?? read(metadata);
     if (record !== undefined) return record;
-    one = (one as { cause?: unknown }).cause; // the cast: any object can be asked for its cause
+    one = cause;
   }
   return undefined;
 }
+
+const read = (one: unknown): CallRecord | undefined =>
+  typeof one === "object" && one !== null ? (Mark.read(one) ?? frozen.get(one)) : undefined;

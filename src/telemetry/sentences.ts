@@ -53,6 +53,9 @@ const sentences: { readonly [K in LayerKind]: Readonly<Record<string, Sentence>>
       `${cameOut(detail, decision)}: not sent again, since its body is gone or over the buffer of ${detail["buffer"]} bytes`,
     "asked-to-wait-too-long": (detail, decision) =>
       `${cameOut(detail, decision)}: not sent again, since the peer asks to wait ${ms(detail["retryAfterMs"])}, over the most of ${ms(detail["max"])}`,
+    "asked-not-to-retry": (detail, decision) => `${cameOut(detail, decision)}: not sent again, since the peer asks for that`,
+    "committed-by-overflow": ({ bytes, buffer }, { attempt }) =>
+      `attempt ${attempt} was made the last: ${bytes} bytes of messages are over the buffer of ${buffer}, or over that of all calls`,
     "no-time-left": (detail, decision) =>
       `${cameOut(detail, decision)}: not sent again, since the wait of ${ms(detail["waitMs"])} would pass the deadline`,
     "budget-spent": (detail, decision) =>

@@ -50,6 +50,7 @@ const isPrimitive = (file: string): boolean => file.startsWith("policy/") && our
 /** Which part of the source a file is. The first pattern that fits counts. */
 const parts: readonly (readonly [part: string, pattern: RegExp])[] = [
   ["index", /^index\.ts$/],
+  ["entry", /^grpc\.ts$/],
   ["client", /^(?:client|client-options|policies-in-force)\.ts$/],
   ["compile", /^compile\.ts$/],
   ["definition", /^layers\/[^/]+\/definition\.ts$/],
@@ -73,9 +74,10 @@ const table: Readonly<Record<string, { readonly loads: readonly string[]; readon
   runtime: { loads: ["primitive", "call"], types: [] },
   telemetry: { loads: ["primitive", "call", "telemetry"], types: ["policy"] },
   compile: { loads: ["primitive", "policy", "call", "runtime"], types: [] },
-  transport: { loads: ["primitive", "call", "transport"], types: ["policy"] },
+  transport: { loads: ["primitive", "call", "transport"], types: ["policy", "client"] },
   client: { loads: ["primitive", "policy", "call", "telemetry", "compile", "transport", "client"], types: [] },
   index: { loads: ["primitive", "policy", "definition", "client"], types: ["call", "telemetry", "transport"] },
+  entry: { loads: ["transport"], types: ["transport"] },
   testing: { loads: ["primitive", "policy", "call", "compile", "testing"], types: ["client", "telemetry", "transport"] },
   cli: { loads: ["primitive", "policy", "definition", "client", "files", "testing", "cli"], types: [] },
 };
@@ -93,6 +95,8 @@ const packages: Readonly<Record<string, { readonly loads: readonly RegExp[]; rea
       /^layers\/[^/]+\/definition\.ts$/,
     ],
   },
+  "@grpc/grpc-js": { loads: [/^transports\/grpc\/grpc-js\.ts$/], types: [] },
+  "@grpc/grpc-js/package.json": { loads: [/^transports\/grpc\/grpc-js\.ts$/], types: [] },
   yaml: { loads: [/^policy\/text\.ts$/], types: [/^policy\/text\.ts$/] },
 };
 

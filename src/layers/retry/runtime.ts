@@ -17,6 +17,8 @@ export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { la
   const worthIt = matcher(on, statuses);
   const ceilings = backoffCeilings(definition);
   const longestPushback = retryAfter === false ? undefined : durationMs(retryAfter?.max ?? retryDefaults.retryAfterMax);
+  const overflowed = (call: Call, bytes: number): void =>
+    env.report(call, { layer: label, kind: "retry", what: "committed-by-overflow", detail: { bytes, buffer } });
   const rule: BudgetRule | undefined = definition.budget === false ? undefined : { ...retryDefaults.budget, ...definition.budget };
 
   const mayRepeat = (call: Call, failure: Failure<unknown>): boolean =>
@@ -38,6 +40,7 @@ export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { la
     if (!mayRepeat(call, failure)) return stop("not-idempotent", { method: call.method });
     if (!call.payload.replayable) return stop("body-not-replayable", { buffer });
     const pushback = longestPushback === undefined ? undefined : failure.retryAfterMs;
+    if (pushback === Number.POSITIVE_INFINITY) return stop("asked-not-to-retry");
     if (pushback !== undefined && pushback > (longestPushback ?? 0))
       return stop("asked-to-wait-too-long", { retryAfterMs: pushback, max: longestPushback });
     const wait = (pushback ?? 0) + backoffMs(ceilings, done, env.random);
@@ -72,7 +75,7 @@ export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { la
   return {
     newState: newBudget,
     layer: (budget) => (next) => (call) => {
-      call.payload.keep?.(attempts > 1 ? buffer : 0);
+      call.payload.keep?.(attempts > 1 ? buffer : 0, overflowed);
       budget.active++;
       return next(call).then((outcome) => {
         if (worthIt(outcome)) return again(budget, next, call, outcome).finally(() => budget.active--);

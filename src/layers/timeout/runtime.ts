@@ -108,6 +108,7 @@ export const buildTimeout: Build<TimeoutDefinition> = (definition, env, { label,
   return stateless((next) => (call) => {
     const watch = new Watch(call, rule);
     const deadline = shadow ? call.deadline : Math.min(call.deadline, env.now() + after);
-    return next({ ...call, signal: watch, deadline }).then((outcome) => watch.settled(outcome));
+    const endBy = untilEnd ? Math.min(call.endBy, deadline) : call.endBy;
+    return next({ ...call, signal: watch, deadline, endBy }).then((outcome) => watch.settled(outcome));
   });
 };

@@ -1,0 +1,5 @@
+// The public names of premesh/grpc: policies around the channels of @grpc/grpc-js.
+export { channelFactory, channelOptions } from "./transports/grpc/options.ts";
+export type { ChannelFactory } from "./transports/grpc/options.ts";
+export type { ChannelSettings } from "./transports/grpc/channel.ts";
+export type { ServiceShape } from "./transports/grpc/services.ts";

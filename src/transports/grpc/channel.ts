@@ -1,0 +1,111 @@
+// A channel of grpc-js with policies around it: each RPC goes through the stack of the policy it matches, and each attempt to the real channel.
+import type { Pool } from "../../call/messages.ts";
+import { PolicyError } from "../../policy/error.ts";
+import type { Door, Ruled } from "../door.ts";
+import { type Address, addressOf } from "./address.ts";
+import { type Asked, RpcCall } from "./call.ts";
+import { type ChannelCredentials, type ChannelInterface, type ClientOptions, Propagate, RealChannel, requireGrpcJs } from "./grpc-js.ts";
+import type { Line } from "./line.ts";
+import { methodTimeouts } from "./service-config.ts";
+import { methodFacts, type ServiceShape } from "./services.ts";
+
+export interface ChannelSettings {
+  /** Use this policy for every RPC of the channel, whatever the matches say. Default: the policy that the RPC matches. */
+  readonly policy?: string;
+  /**
+   * Definitions of the services that are called, as the code generator gives them. What they say of a method's `idempotency_level` then counts for `retry`.
+   * Default none: methods go by the policy.
+   */
+  readonly services?: readonly ServiceShape[];
+}
+
+/** How many bytes of messages the calls of one client keep together to send them again, as much as grpc-js's `grpc.retry_buffer_size`: 16 MiB. */
+const POOL_BYTES = 16_777_216;
+
+const pools = new WeakMap<Door, Pool>();
+
+function poolOf(door: Door): Pool {
+  const known = pools.get(door);
+  if (known !== undefined) return known;
+  const pool: Pool = { bytes: 0, limit: POOL_BYTES };
+  pools.set(door, pool);
+  return pool;
+}
+
+/** A channel as grpc-js's own constructor makes it, with the client's policies around its calls. */
+export function policyChannel(
+  door: Door,
+  settings: ChannelSettings,
+  address: string,
+  credentials: ChannelCredentials,
+  options: ClientOptions,
+): ChannelInterface {
+  requireGrpcJs(credentials);
+  if (settings.policy !== undefined) door.named(settings.policy);
+  const facts = methodFacts(settings.services ?? []);
+  const timeoutOf = methodTimeouts(options["grpc.service_config"]);
+  // oxlint-disable-next-line typescript/no-unsafe-assignment -- channel options have an index signature of any
+  const given: ClientOptions = { ...options, "grpc.service_config_disable_resolution": 1 };
+  const real = new RealChannel(address, credentials, given);
+  const authority: unknown = options["grpc.default_authority"];
+  const own = addressOf(typeof authority === "string" ? authority : real.getTarget());
+  const others = new Map<string, ChannelInterface>();
+  const line: Line = { door, real, pool: poolOf(door), waiting: new Set(), closed: false, elsewhere };
+
+  function elsewhere(origin: string): ChannelInterface {
+    const known = others.get(origin);
+    if (known !== undefined) return known;
+    const { "grpc.default_authority": _authority, ...rest } = given;
+    const other = new RealChannel(new URL(origin).host, credentials, rest);
+    others.set(origin, other);
+    return other;
+  }
+
+  const ruledBy = ({ host }: Address, method: string): Ruled | undefined =>
+    settings.policy === undefined ? door.findRpc(host, method) : door.named(settings.policy);
+
+  return {
+    createCall: (path, deadline, host, parent, propagateFlags) => {
+      if (line.closed || typeof path !== "string") return real.createCall(path, deadline, host, parent, propagateFlags); // which says what is wrong
+      const called = host === undefined || host === null || host === "" ? own : addressOf(host);
+      const method = path.startsWith("/") ? path.slice(1) : path;
+      const ruled = ruledBy(called, method);
+      if (ruled === undefined) return real.createCall(path, deadline, host, parent, propagateFlags);
+      const limit = timeoutOf(method);
+      const asked: Asked = {
+        ruled,
+        target: called.target,
+        method,
+        facts: facts.get(method),
+        path,
+        deadline: limit === undefined ? deadline : Math.min(Number(deadline), Date.now() + limit),
+        host,
+        parent,
+        propagate: propagateFlags ?? Propagate.DEFAULTS,
+      };
+      return new RpcCall(line, asked);
+    },
+    close: () => {
+      line.closed = true;
+      for (const call of line.waiting) call.channelClosed();
+      real.close();
+      for (const other of others.values()) other.close();
+    },
+    getTarget: () => real.getTarget(),
+    getConnectivityState: (tryToConnect) => real.getConnectivityState(tryToConnect),
+    watchConnectivityState: (current, deadline, callback) => real.watchConnectivityState(current, deadline, callback),
+    getChannelzRef: () => real.getChannelzRef(),
+  };
+}
+
+/** Settings as a caller without types may give them. */
+export function checkSettings(settings: unknown, caller: string): void {
+  const bad = (message: string): never => {
+    throw new PolicyError("ERR_PREMESH_INVALID_OPTIONS", `${caller}: ${message}`);
+  };
+  if (typeof settings !== "object" || settings === null) return bad("the settings must be an object, { policy?, services? }");
+  const { policy, services } = settings as { policy?: unknown; services?: unknown }; // the cast: any object can be asked
+  if (policy !== undefined && typeof policy !== "string") bad("policy must be the name of a policy");
+  if (services !== undefined && !(Array.isArray(services) && services.every((one) => typeof one === "object" || typeof one === "function")))
+    bad("services must be a list of service definitions");
+}

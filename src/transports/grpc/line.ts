@@ -1,0 +1,32 @@
+// Line: what all calls of one channel share.
+import type { Pool } from "../../call/messages.ts";
+import type { Door } from "../door.ts";
+import type { ChannelInterface } from "./grpc-js.ts";
+
+/** A call that waits, in a queue or between attempts, so that nothing of grpc-js's would end it. */
+export interface Waiting {
+  channelClosed(): void;
+}
+
+export interface Line {
+  readonly door: Door;
+  readonly real: ChannelInterface;
+  /** What the calls of the client keep to send it again. */
+  readonly pool: Pool;
+  readonly waiting: Set<Waiting>;
+  /** The channel takes no more attempts. */
+  closed: boolean;
+  /** The channel to another origin, for a layer that sends a call elsewhere. */
+  elsewhere(origin: string): ChannelInterface;
+}
+
+/** Nothing of grpc-js's stands for a call now: its deadline and the closing of the channel are ours to watch. Gives what stops that. */
+export function awaiting({ waiting, door }: Line, call: Waiting, endsAt: number, expired: () => void): () => void {
+  const { now, timers } = door.env;
+  const timer = endsAt === Number.POSITIVE_INFINITY ? undefined : timers.setTimer(expired, Math.max(0, endsAt - now()));
+  waiting.add(call);
+  return () => {
+    waiting.delete(call);
+    if (timer !== undefined) timers.clearTimer(timer);
+  };
+}
