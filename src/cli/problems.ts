@@ -19,6 +19,30 @@ export function problemLine(file: string, { code, path, message, hint, policy, l
   return `${place}: ${sort} ${code} ${whose}${path === "" ? "" : `${path}: `}${message}${hint === undefined ? "" : ` (${hint})`}`;
 }
 
+/** Where a code is explained, in the repository. */
+const anchorOf = (code: string): string => `docs/reference/problems.md#${code.toLowerCase()}`;
+
+/** A problem as `--json` prints it: every field always there. */
+export function problemJson({ code, path, policy, line, column, message, hint }: PolicyIssue): Readonly<Record<string, unknown>> {
+  const none = null; // JSON has no undefined
+  const where = { path, policy: policy ?? none, line: line ?? none, column: column ?? none };
+  return { code, severity: problemOf(code).severity, ...where, message, hint: hint ?? none, anchor: anchorOf(code) };
+}
+
+/**
+ * A GitHub workflow command (docs.github.com, "Workflow commands for GitHub Actions"): GitHub shows it at the line of the file. In a message `%` and
+ * line ends are escaped, in a property `:` and `,` too.
+ */
+export function annotation(file: string, { code, path, message, hint, policy, line, column }: PolicyIssue): string {
+  const place = line === undefined ? {} : { line, col: column ?? 1 };
+  const properties = Object.entries({ file, ...place, title: policy === undefined ? code : `${code} ${policy}` });
+  const text = `${path === "" ? "" : `${path}: `}${message}${hint === undefined ? "" : ` (${hint})`}`;
+  const property = (value: string): string => escaped(value).replaceAll(":", "%3A").replaceAll(",", "%2C");
+  return `::${problemOf(code).severity} ${properties.map(([name, value]) => `${name}=${property(String(value))}`).join(",")}::${escaped(text)}`;
+}
+
+const escaped = (text: string): string => text.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
+
 /** Prints the problems of a file that is of no use to a command, on stderr, and gives the exit status. */
 export function printProblems(file: string, issues: readonly PolicyIssue[]): number {
   for (const issue of issues) console.error(problemLine(file, issue));

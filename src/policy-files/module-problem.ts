@@ -9,6 +9,8 @@ import { issuesOf, type PolicyFile, problemWith } from "./file.ts";
 
 interface Where extends Place {
   readonly file: string;
+  /** It stands above a caret, as Node writes it for a text that it cannot parse. */
+  readonly caret: boolean;
 }
 
 export async function moduleProblem(error: unknown, file: string): Promise<PolicyFile> {
@@ -19,7 +21,7 @@ export async function moduleProblem(error: unknown, file: string): Promise<Polic
     const place = where?.file === path ? { line: where.line, column: where.column } : {};
     return { kind: "problems", issues: issues.map((issue) => Object.assign({}, place, issue)) };
   }
-  const [code, hint] = sortOf(error);
+  const [code, hint] = sortOf(error, where === undefined || where.caret);
   const at = where ?? (code === "PM0124" ? await syntaxErrorOf(path) : undefined);
   const message = `${SAYS[code] ?? "throws while it loads"}: ${messageOf(error)}`;
   const hinted = hint === undefined ? {} : { hint };
@@ -34,7 +36,8 @@ const SAYS: Partial<Record<ProblemCode, string>> = {
   PM0126: "imports something that is not there",
 };
 
-function sortOf(error: unknown): readonly [code: ProblemCode, hint?: string] {
+/** `unparsed`: no code of the module has run; a SyntaxError may also come of what it parses. */
+function sortOf(error: unknown, unparsed: boolean): readonly [code: ProblemCode, hint?: string] {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   if (code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX")
     return [
@@ -45,7 +48,7 @@ function sortOf(error: unknown): readonly [code: ProblemCode, hint?: string] {
   if (code === "ERR_UNKNOWN_FILE_EXTENSION") return ["PM0125", "run it with Node 22.18 or above"];
   if (code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND" || code === "ERR_PACKAGE_PATH_NOT_EXPORTED")
     return ["PM0126", "install the package, or correct the path; a path needs its extension"];
-  if (error instanceof Error && error.name === "SyntaxError")
+  if (error instanceof Error && error.name === "SyntaxError" && unparsed)
     return / does not provide an export named /.test(error.message) ? ["PM0126"] : ["PM0124"];
   return ["PM0121"];
 }
@@ -64,6 +67,7 @@ function whereIn(error: unknown, path: string): Where | undefined {
       file: pathOf(file),
       line: Number(line),
       column: Number(column),
+      caret: false,
     }),
   );
   return frames.find(({ file }) => file === path) ?? (issuesOf(error) === undefined ? frames[0] : undefined);
@@ -72,7 +76,7 @@ function whereIn(error: unknown, path: string): Where | undefined {
 /** What Node writes above a syntax error: the file and line, the text of the line (perhaps of the one before), and carets below it. */
 function caretOf(text: string): Where | undefined {
   const [, file, line, blanks] = /^((?:file:|\/|[A-Za-z]:\\).*):(\d+)\n(?:.*\n){1,2}?( *)\^/.exec(text) ?? [];
-  return file === undefined ? undefined : { file: pathOf(file), line: Number(line), column: (blanks ?? "").length + 1 };
+  return file === undefined ? undefined : { file: pathOf(file), line: Number(line), column: (blanks ?? "").length + 1, caret: true };
 }
 
 const pathOf = (file: string): string => (file.startsWith("file:") ? fileURLToPath(file) : file);

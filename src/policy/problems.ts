@@ -13,6 +13,7 @@ interface Problem {
 }
 
 const unreadable = (title: string): Problem => ({ severity: "error", title, unreadable: true });
+const warning = (title: string): Problem => ({ severity: "warning", title });
 const error = (title: string): Problem => ({ severity: "error", title });
 
 /** Codes are never given anew to another problem: 01 the file and its text, 02 the shape of policies, 03 what does not go together, 05 what is questionable. */
@@ -55,6 +56,22 @@ export const problems = {
   PM0307: error("A response without body has one"),
   PM0308: error("An adopted instance is not there"),
   PM0309: error("An adopted breaker gives one call the response of another"),
+
+  PM0501: warning("A timeout never falls due"),
+  PM0502: warning("The retry has no budget"),
+  PM0503: warning("A POST may be done twice"),
+  PM0504: warning("Later attempts have no time to start"),
+  PM0505: warning("The breaker is outside the retry"),
+  PM0506: warning("A limiter is inside the retry"),
+  PM0507: warning("Retries are nested"),
+  PM0508: warning("A match never fits"),
+  PM0509: warning("Two policies match the same calls equally"),
+  PM0510: warning("There is no timeout"),
+  PM0511: warning("A layer is in shadow"),
+  PM0512: warning("Calls fail on purpose"),
+  PM0513: warning("The breaker can hardly open"),
+  PM0514: warning("The retry never repeats"),
+  PM0515: warning("The key is stamped inside the retry"),
 } as const satisfies Readonly<Record<string, Problem>>;
 
 export type ProblemCode = keyof typeof problems;

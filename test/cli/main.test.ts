@@ -88,7 +88,7 @@ suite("premesh check", () => {
        export const payments: Policy = definePolicy({ name: "payments", layers: [timeout("2s"), retry()] });
        export const limit: number = 3;
        export const helper = { some: "thing" };
-       export default [payments, { name: "search", layers: [retry()] }];`,
+       export default [payments, { name: "search", layers: [timeout("1s")] }];`,
     );
     const plain = file("good.mjs", `export default { policies: [${JSON.stringify(good)}] };`);
     assert.deepEqual(await premesh("check", json, text, typed, plain), {
@@ -177,6 +177,96 @@ suite("premesh check", () => {
     );
     assert.equal(code, 0);
     assert.equal(out, "timer.mjs: ok, 1 policy\n");
+  });
+});
+
+suite("premesh check and warnings", () => {
+  const questionable = "- name: a\n  layers:\n    - kind: timeout\n      after: 2s\n    - kind: retry\n      budget: false\n";
+
+  test("prints warnings after their lines, and ends with 0, or with 1 when asked to be strict", async () => {
+    const path = file("questionable.yaml", questionable);
+    const { code, out } = await premesh("check", path);
+    assert.equal(code, 0);
+    assert.deepEqual(out.trimEnd().split("\n"), [
+      "questionable.yaml:6:15: warning PM0502 [a] [0].layers[1].budget: nothing bounds the retries: while the peer is down it gets 3 times the load (leave budget out; by default retries are at most 20 % of the calls under way)",
+      "questionable.yaml: ok, 1 policy, 1 warning",
+    ]);
+    assert.deepEqual(await premesh("check", "--strict", path), { code: 1, out, err: "" });
+    assert.equal((await premesh("check", "--strict", file("good.json", JSON.stringify({ ...good, layers: [] })))).code, 0);
+  });
+
+  test("warns of modules too", async () => {
+    const { code, out } = await premesh("check", file("questionable.mjs", `export const a = { name: "a", layers: [{ kind: "retry" }] };`));
+    assert.equal(code, 0);
+    assert.match(out, /^questionable\.mjs: warning PM0510 \[a\] a\.layers\[0\]: there is no timeout/);
+  });
+
+  test("prints one JSON document for programs, whose fields are always there", async () => {
+    const files = [file("questionable.yaml", questionable), file("bad.json", JSON.stringify(bad)), "missing.json", file("good.yaml", yaml)];
+    const { code, out, err } = await premesh("check", "--json", ...files);
+    assert.equal(code, 2);
+    assert.equal(err, "");
+    const document = JSON.parse(out) as { ok: boolean; files: { file: string; ok: boolean; policies: unknown[]; problems: object[] }[] }; // the cast: what it says it prints
+    assert.equal(document.ok, false);
+    assert.deepEqual(
+      document.files.map((one) => [one.file, one.ok, one.policies.length, one.problems.length]),
+      [
+        ["questionable.yaml", true, 1, 1],
+        ["bad.json", false, 0, 3],
+        ["missing.json", false, 0, 1],
+        ["good.yaml", true, 1, 0],
+      ],
+    );
+    assert.deepEqual(document.files[3]?.policies, [
+      {
+        name: "good",
+        revision: revision(definePolicy({ name: "good", match: [{ host: "good.internal" }], layers: [timeout("2s"), retry()] })),
+      },
+    ]);
+    assert.deepEqual(document.files[1]?.problems[1], {
+      code: "PM0204",
+      severity: "error",
+      path: "layers[1].attempts",
+      policy: "bad",
+      line: 1,
+      column: 69,
+      message: "must be a whole number from 1 to 100; got -3",
+      hint: null,
+      anchor: "docs/reference/problems.md#pm0204",
+    });
+    for (const { problems } of document.files) for (const problem of problems) assert.equal(Object.keys(problem).length, 9);
+  });
+
+  test("keeps JSON clean of what a module prints", async () => {
+    const { out, err } = await premesh(
+      "check",
+      "--json",
+      file("chatty.mjs", 'console.log("hello from the module"); export default { name: "a", layers: [] };'),
+    );
+    assert.equal((JSON.parse(out) as { ok: boolean }).ok, true); // the cast: what it says it prints
+    assert.match(err, /hello from the module/);
+  });
+
+  test("prints GitHub annotations, with what has a meaning in them escaped", async () => {
+    const path = file("a,b:100%.yaml", questionable);
+    const { out } = await premesh("check", "--github", path);
+    assert.equal(
+      out,
+      "::warning file=a%2Cb%3A100%25.yaml,line=6,col=15,title=PM0502 a::[0].layers[1].budget: nothing bounds the retries: while the peer is down it gets 3 times the load (leave budget out; by default retries are at most 20 %25 of the calls under way)\n",
+    );
+    const broken = await premesh("check", "--github", file("broken.mjs", "export const = 1;"), "missing.json");
+    assert.deepEqual(broken.out.trimEnd().split("\n"), [
+      "::error file=broken.mjs,line=1,col=14,title=PM0124::has a syntax error: Unexpected token '='",
+      "::error file=missing.json,title=PM0101::cannot be opened: there is no such file",
+    ]);
+  });
+
+  test("takes one form of output at a time", async () => {
+    assert.match((await premesh("check", "--json", "--github", "a.json")).err, /^premesh: --json and --github are two forms of one output/);
+  });
+
+  test("colours nothing where no terminal is", async () => {
+    assert.ok(!(await premesh("check", file("questionable.yaml", questionable))).out.includes("\u001B"));
   });
 });
 

@@ -1,0 +1,85 @@
+// Retries that are questionable: unbounded, multiplied, of work that may not be done twice, or without effect.
+import { idempotencyDefaults } from "../../layers/idempotency/definition.ts";
+import { type RetryDefinition, retryDefaults } from "../../layers/retry/definition.ts";
+import { attemptsOf } from "../worst-case.ts";
+import { type Finding, layersOf, type Rule } from "./finding.ts";
+
+/** Without a budget all calls are repeated in an outage. */
+export const noBudget: Rule = (policy) =>
+  layersOf(policy, "retry").flatMap(({ layer, index }): Finding[] => {
+    const attempts = attemptsOf(layer);
+    if (layer.budget !== false || attempts === 1) return [];
+    return [
+      {
+        code: "PM0502",
+        path: `layers[${index}].budget`,
+        message: `nothing bounds the retries: while the peer is down it gets ${attempts} times the load`,
+        hint: "leave budget out; by default retries are at most 20 % of the calls under way",
+      },
+    ];
+  });
+
+const NOT_IDEMPOTENT = ["POST", "PATCH"];
+
+/** POST and PATCH are not idempotent (RFC 9110, 9.2.2). The key of an idempotency layer tells the peer that it has seen the call. */
+export const doneTwice: Rule = (policy) => {
+  const keyed = layersOf(policy, "idempotency").flatMap(({ layer }): readonly string[] => layer.methods ?? idempotencyDefaults.methods);
+  return layersOf(policy, "retry").flatMap(({ layer, index }): Finding[] => {
+    const unkeyed = NOT_IDEMPOTENT.filter((method) => covers(layer.methods, method) && !covers(keyed, method));
+    if (unkeyed.length === 0 || attemptsOf(layer) === 1) return [];
+    return [
+      {
+        code: "PM0503",
+        path: `layers[${index}].methods`,
+        message: `a ${unkeyed.join(" or ")} may be done up to ${attemptsOf(layer)} times: it is repeated without a key by which the peer knows it again`,
+        hint: "put idempotency() before retry, if the peer honours its key",
+      },
+    ];
+  });
+};
+
+const covers = (methods: readonly string[] = retryDefaults.methods, method: string): boolean =>
+  methods.includes("*") || methods.includes(method);
+
+/** Attempts multiply. */
+export const nested: Rule = (policy) => {
+  const retries = layersOf(policy, "retry").filter(({ layer }) => attemptsOf(layer) > 1);
+  return retries.slice(1).map(({ layer, index }, at): Finding => {
+    const outer = retries.slice(0, at + 1);
+    const factors = [...outer.map((one) => attemptsOf(one.layer)), attemptsOf(layer)];
+    return {
+      code: "PM0507",
+      path: `layers[${index}]`,
+      message: `is inside the retry of layers[${outer.at(-1)?.index ?? 0}]: a call is sent up to ${factors.join(" x ")} = ${factors.reduce((a, b) => a * b)} times`,
+      hint: "keep one of them",
+    };
+  });
+};
+
+/** A retry that never repeats anything. */
+export const noEffect: Rule = (policy) =>
+  layersOf(policy, "retry").flatMap(({ layer, index }): Finding[] => {
+    if (attemptsOf(layer) > 1) return [];
+    const why = (layer.attempts ?? retryDefaults.attempts) === 1 ? "attempts is 1" : "its budget has no place for a retry";
+    return [{ code: "PM0514", path: `layers[${index}]`, message: `never repeats a call: ${why}`, hint: "remove the layer, or allow more" }];
+  });
+
+/** A key that is stamped inside retry is not seen by it. */
+export const keyInside: Rule = (policy) => {
+  const outer = layersOf(policy, "retry").find(({ layer }) => attemptsOf(layer) > 1);
+  return layersOf(policy, "idempotency").flatMap(({ layer, index }): Finding[] => {
+    if (outer === undefined || outer.index > index) return [];
+    const unseen = (layer.methods ?? idempotencyDefaults.methods).filter((method) => !repeated(outer.layer, method));
+    if (unseen.length === 0) return [];
+    return [
+      {
+        code: "PM0515",
+        path: `layers[${index}]`,
+        message: `is inside the retry of layers[${outer.index}], which does not see its key and so does not repeat ${unseen.join(", ")}`,
+        hint: "put it before retry",
+      },
+    ];
+  });
+};
+
+const repeated = ({ methods }: RetryDefinition, method: string): boolean => covers(methods, method);
