@@ -61,6 +61,7 @@ const parts: readonly (readonly [part: string, pattern: RegExp])[] = [
   ["telemetry", /^telemetry\//],
   ["transport", /^transports\//],
   ["testing", /^testing\//],
+  ["registration", /^(?:register\.ts$|registration\/)/],
   ["cli", /^cli\//],
 ];
 
@@ -79,6 +80,7 @@ const table: Readonly<Record<string, { readonly loads: readonly string[]; readon
   index: { loads: ["primitive", "policy", "definition", "client"], types: ["call", "telemetry", "transport"] },
   entry: { loads: ["transport"], types: ["transport"] },
   testing: { loads: ["primitive", "policy", "call", "compile", "testing"], types: ["client", "telemetry", "transport"] },
+  registration: { loads: ["primitive", "policy", "client", "files", "registration"], types: [] },
   cli: { loads: ["primitive", "policy", "definition", "client", "files", "testing", "cli"], types: [] },
 };
 

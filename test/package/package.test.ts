@@ -51,17 +51,32 @@ const byDefinition = loaded.splice(0);
 parsePolicies("name: a\\nlayers: []");
 console.log(JSON.stringify({ byImport, byDefinition, byText: loaded }));
 `,
+  "register.mjs": `import { createServer } from "node:http";
+import { client } from "premesh/register";
+let calls = 0;
+const server = createServer((request, response) => response.writeHead(++calls === 1 ? 503 : 200).end()).listen(0, "127.0.0.1", async () => {
+  const response = await fetch("http://127.0.0.1:" + server.address().port);
+  console.log(response.status, client.explain(response).attempts);
+  server.close();
+  server.closeAllConnections();
+});
+`,
+  "register.env": "PREMESH_POLICIES=policies.yaml,all.mts\n",
+  "all.mts":
+    'import { definePolicy, retry } from "premesh";\nexport const all = definePolicy({ name: "all", match: [{ host: "*" }], layers: [retry()] });\n',
   "schema.cjs": 'console.log(require("premesh/policy.schema.json").title, require("premesh/package.json").name);',
   "policies.yaml": "name: payments\nlayers:\n  - kind: retry\n",
   "policies.mts":
     'import { definePolicy, standard, type Policy } from "premesh";\nexport const search: Policy = definePolicy({ name: "search", layers: standard() });\n',
-  "types.mts": `import { createClient, definePolicy, PolicyError, retry, type Client, type Policy, type RetryDefinition } from "premesh";
+  "types.mts": `import { client as registered } from "premesh/register";
+import { createClient, definePolicy, PolicyError, retry, type Client, type Policy, type RetryDefinition } from "premesh";
 const policy: Policy = definePolicy({ name: "a", layers: [retry({ attempts: 2 })] });
 const layer: RetryDefinition = retry();
 const client: Client = createClient({ policies: [policy] });
 const response: Response = await client.fetch("http://127.0.0.1/", { premesh: { idempotent: true } });
 const rows: number = await client.run("a", ({ signal }) => (signal.aborted ? 0 : 1));
-export const all: unknown[] = [layer, response.status, rows, new PolicyError("ERR_PREMESH_TIMEOUT", "")];
+const around: Client = registered;
+export const all: unknown[] = [around, layer, response.status, rows, new PolicyError("ERR_PREMESH_TIMEOUT", "")];
 // @ts-expect-error -- no such field
 retry({ atempts: 2 });
 // @ts-expect-error -- not a duration
@@ -100,6 +115,8 @@ suite("the packed package", { skip, timeout: 300_000 }, () => {
       "dist/index.js",
       "dist/index.d.ts",
       "dist/cli/main.js",
+      "dist/register.js",
+      "dist/register.d.ts",
       "src/policy/policy.schema.json",
     ]) {
       assert.ok(packed.includes(`package/${name}`), name);
@@ -135,6 +152,10 @@ suite("the packed package", { skip, timeout: 300_000 }, () => {
       assert.ok(holds(byDefinition, "/zod/"));
       assert.ok(!holds(byDefinition, "/yaml/"));
       assert.ok(holds(byText, "/yaml/"));
+    });
+
+    test(`puts policies around the global fetch by --import under Node ${version}`, async () => {
+      assert.equal(await runIn(version, "node", "--env-file=register.env", "--import", "premesh/register", "register.mjs"), "200 2\n");
     });
 
     test(`has a command that runs under Node ${version}`, async () => {
