@@ -50,7 +50,7 @@ const isPrimitive = (file: string): boolean => file.startsWith("policy/") && our
 /** Which part of the source a file is. The first pattern that fits counts. */
 const parts: readonly (readonly [part: string, pattern: RegExp])[] = [
   ["index", /^index\.ts$/],
-  ["entry", /^grpc\.ts$/],
+  ["entry", /^(?:grpc|connect)\.ts$/],
   ["client", /^(?:client|client-options|policies-in-force)\.ts$/],
   ["compile", /^compile\.ts$/],
   ["definition", /^layers\/[^/]+\/definition\.ts$/],
@@ -97,6 +97,8 @@ const packages: Readonly<Record<string, { readonly loads: readonly RegExp[]; rea
       /^layers\/[^/]+\/definition\.ts$/,
     ],
   },
+  "@bufbuild/protobuf": { loads: [/^transports\/connect\/connect-es\.ts$/], types: [] },
+  "@connectrpc/connect": { loads: [/^transports\/connect\/connect-es\.ts$/], types: [] },
   "@grpc/grpc-js": { loads: [/^transports\/grpc\/grpc-js\.ts$/], types: [] },
   "@grpc/grpc-js/package.json": { loads: [/^transports\/grpc\/grpc-js\.ts$/], types: [] },
   yaml: { loads: [/^policy\/text\.ts$/], types: [/^policy\/text\.ts$/] },

@@ -1,7 +1,7 @@
 // A channel of grpc-js with policies around it: each RPC goes through the stack of the policy it matches, and each attempt to the real channel.
-import type { Pool } from "../../call/messages.ts";
 import { PolicyError } from "../../policy/error.ts";
 import type { Door, Ruled } from "../door.ts";
+import { poolOf } from "../pool.ts";
 import { type Address, addressOf } from "./address.ts";
 import { type Asked, RpcCall } from "./call.ts";
 import { type ChannelCredentials, type ChannelInterface, type ClientOptions, Propagate, RealChannel, requireGrpcJs } from "./grpc-js.ts";
@@ -17,19 +17,6 @@ export interface ChannelSettings {
    * Default none: methods go by the policy.
    */
   readonly services?: readonly ServiceShape[];
-}
-
-/** How many bytes of messages the calls of one client keep together to send them again, as much as grpc-js's `grpc.retry_buffer_size`: 16 MiB. */
-const POOL_BYTES = 16_777_216;
-
-const pools = new WeakMap<Door, Pool>();
-
-function poolOf(door: Door): Pool {
-  const known = pools.get(door);
-  if (known !== undefined) return known;
-  const pool: Pool = { bytes: 0, limit: POOL_BYTES };
-  pools.set(door, pool);
-  return pool;
 }
 
 /** A channel as grpc-js's own constructor makes it, with the client's policies around its calls. */
