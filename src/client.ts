@@ -208,6 +208,7 @@ export function createClient(options: ClientOptions): Client {
     close: async () => {
       closed = true;
       if (underWay > 0) await new Promise<void>((resolve) => void draining.push(resolve));
+      policies.close();
       telemetry.close();
     },
   };

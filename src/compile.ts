@@ -1,5 +1,5 @@
 // From a policy and an environment to stacks, one per target; the one table from kind to builder.
-import type { Build, LayerState, Plan } from "./call/build.ts";
+import type { Branches, Build, LayerState, Plan } from "./call/build.ts";
 import type { Next } from "./call/call.ts";
 import type { ClientEnv, Env } from "./call/env.ts";
 import { compose, sender } from "./call/stack.ts";
@@ -15,6 +15,7 @@ import { buildTimeout } from "./layers/timeout/runtime.ts";
 import { buildTrace } from "./layers/trace/runtime.ts";
 import type { LayerDefinition, LayerDefinitions, LayerKind, Policy } from "./policy/policy.ts";
 import { canonicalLayerJson, revision } from "./policy/revision.ts";
+import { type Built, forgetOne, newTarget, type Target } from "./targets.ts";
 
 const builders: { readonly [K in LayerKind]: Build<LayerDefinitions[K]> } = {
   trace: buildTrace,
@@ -32,18 +33,13 @@ const builders: { readonly [K in LayerKind]: Build<LayerDefinitions[K]> } = {
 /** How many targets of one policy keep state at a time; beyond, those that were not used of late are forgotten. */
 const MOST_TARGETS = 16_384;
 
-/** A planned layer with its state for one target. */
-interface Built {
-  readonly plan: Plan;
-  readonly state: unknown;
-}
-
-/** One target of a policy: its stack and the layers it is made of. */
-interface Target {
-  readonly built: readonly Built[];
-  readonly next: Next<unknown>;
-  /** Called again since it was made or last looked at; a flood of targets that are called once does not push out those that are in use. */
-  used: boolean;
+/** A layer that keeps state, for one target, and behind a `route` for one endpoint of it. */
+export interface Stateful {
+  readonly kind: LayerKind;
+  readonly layer: string;
+  readonly index: number;
+  readonly endpoint: string | undefined;
+  readonly state: LayerState;
 }
 
 /** A policy that runs. */
@@ -56,19 +52,23 @@ export interface Compiled {
   /** The whole stack for a target. */
   stackFor(target: string): Next<unknown>;
   /** Every layer that keeps state, for one target. */
-  statesOf(target: string): { readonly kind: LayerKind; readonly layer: string; readonly index: number; readonly state: LayerState }[];
+  statesOf(target: string): readonly Stateful[];
+  /** The same behind its `route` for one endpoint, which is there from then on. */
+  statesBehind(target: string, endpoint: string): readonly Stateful[];
+  /** What does something in the background. */
+  running(): readonly Built[];
 }
 
 /** Layers that share their state by name, over all policies of a client. */
 export type NamedLayers = Map<string, { readonly text: string; readonly built: Built }>;
 
-/** Compiles a policy; layers that `before` had in the same form keep their state. */
+/** Compiles a policy; layers that `before` had in the same form keep their state. `born` is told of layers that keep state when they begin. */
 export function compilePolicy(
   policy: Policy,
   env: ClientEnv,
   named: NamedLayers,
   before?: Compiled,
-  born?: (target: string, compiled: Compiled) => void,
+  born?: (states: readonly Stateful[], policy: Policy) => void,
 ): Compiled {
   const { layers } = policy;
   const texts = layers.map(canonicalLayerJson);
@@ -76,23 +76,26 @@ export function compilePolicy(
   const retryAt = layers.findIndex(({ kind }) => kind === "retry");
   const targets = new Map<string, Target>();
   const send = sender(env);
-  const composed = (built: readonly Built[]): Next<unknown> =>
+  const composed = (built: readonly Built[], branches?: Branches): Next<unknown> =>
     compose(
-      built.map(({ plan, state }) => plan.layer(state)),
+      built.map(({ plan, state }) => plan.layer(state, branches)),
       send,
     );
 
   function target(name: string, old?: Target): Target {
     const found = targets.get(name);
     if (found !== undefined) return found;
-    if (targets.size >= MOST_TARGETS) forgetOne(targets);
-    const built = plans.map((plan, index): Built => {
-      const kept = old?.built[inherited[index] ?? -1];
-      return kept?.plan.show === undefined ? build(plan, index) : kept;
+    if (targets.size >= MOST_TARGETS) closeUnnamed(forgetOne(targets));
+    const made = newTarget(plans, {
+      build: (index, endpoint) => {
+        const kept = old?.at(inherited[index] ?? -1, endpoint);
+        return kept?.plan.show === undefined ? build(index, old) : kept;
+      },
+      compose: composed,
+      born: (built, first, endpoint) => born?.(statesIn(built, first, endpoint), policy),
     });
-    const made: Target = { built, next: composed(built), used: false };
+    for (const endpoint of old?.endpoints() ?? []) made.behind(endpoint);
     targets.set(name, made);
-    born?.(name, compiled);
     return made;
   }
 
@@ -104,18 +107,36 @@ export function compilePolicy(
     return builder(definition, reporting, {
       label: definition.name ?? definition.kind,
       insideRetry: retryAt !== -1 && retryAt < index,
-      rest: remembered((other) => composed(target(other).built.slice(index + 1))),
+      rest: remembered((other) => {
+        const { branchAt: at, built, branches, behind } = target(other);
+        if (at === -1 || index <= at) return composed(built.slice(index + 1), branches);
+        return composed(behind(other).slice(index - at));
+      }),
     });
   });
 
-  function build(plan: Plan, index: number): Built {
+  function build(index: number, old: Target | undefined): Built {
+    const plan = plans[index] as Plan; // the cast: an index of the same list
     const name = layers[index]?.name;
     const text = texts[index] ?? "";
     const shared = name === undefined ? undefined : named.get(name);
     if (shared?.text === text) return shared.built;
-    const made = { plan, state: plan.newState() };
+    const replaced = plan.branching === true ? (shared?.built ?? old?.at(old.branchAt)) : undefined;
+    const made = { plan, state: plan.newState(replaced?.plan.branching === true ? replaced.state : undefined) };
     if (name !== undefined && plan.show !== undefined) named.set(name, { text, built: made });
     return made;
+  }
+
+  function statesIn(built: readonly Built[], first: number, endpoint?: string): readonly Stateful[] {
+    return built.flatMap(({ plan, state }, offset) => {
+      const layer = layers[first + offset];
+      if (plan.show === undefined || layer === undefined) return [];
+      return [{ kind: layer.kind, layer: layer.name ?? layer.kind, index: first + offset, endpoint, state: plan.show(state) }];
+    });
+  }
+
+  function closeUnnamed(forgotten: Target | undefined): void {
+    for (const [index, { plan, state }] of forgotten?.built.entries() ?? []) if (layers[index]?.name === undefined) plan.close?.(state);
   }
 
   const compiled: Compiled = {
@@ -131,12 +152,17 @@ export function compilePolicy(
       }
       return target(name).next;
     },
-    statesOf: (name) =>
-      (targets.get(name)?.built ?? []).flatMap(({ plan, state }, index) => {
-        const layer = layers[index];
-        if (plan.show === undefined || layer === undefined) return [];
-        return [{ kind: layer.kind, layer: layer.name ?? layer.kind, index, state: plan.show(state) }];
-      }),
+    statesOf: (name) => {
+      const found = targets.get(name);
+      if (found === undefined) return [];
+      const behind = found.endpoints().flatMap((endpoint) => statesIn(found.behind(endpoint), found.branchAt + 1, endpoint));
+      return [...statesIn(found.built, 0), ...behind];
+    },
+    statesBehind: (name, endpoint) => {
+      const { branchAt: at, behind } = target(name);
+      return at === -1 ? [] : statesIn(behind(endpoint), at + 1, endpoint);
+    },
+    running: () => [...targets.values()].flatMap(({ built }) => built.filter(({ plan }) => plan.close !== undefined)),
   };
   for (const [name, old] of before?.targets ?? []) target(name, old);
   return compiled;
@@ -156,14 +182,4 @@ function inheritance(texts: readonly string[], old: readonly string[]): (number 
   const free = new Map<string, number[]>();
   for (const [index, text] of old.entries()) free.set(text, [...(free.get(text) ?? []), index]);
   return texts.map((text) => free.get(text)?.shift());
-}
-
-/** Forgets the oldest target that was not used since the last look (the clock algorithm). */
-function forgetOne(targets: Map<string, Target>): void {
-  for (const [name, target] of targets) {
-    targets.delete(name);
-    if (!target.used) return;
-    target.used = false;
-    targets.set(name, target);
-  }
 }

@@ -2,14 +2,15 @@
 import type { LayerState } from "./call/build.ts";
 import type { ClientEnv } from "./call/env.ts";
 import type { ClientStatus, LayerStatus } from "./call/status.ts";
-import { type Compiled, compilePolicy, type NamedLayers } from "./compile.ts";
+import { type Compiled, compilePolicy, type NamedLayers, type Stateful } from "./compile.ts";
 import { PolicyError } from "./policy/error.ts";
 import { type Matching, newMatching } from "./policy/matching.ts";
 import type { Policy } from "./policy/policy.ts";
 import { canonicalLayerJson, revision } from "./policy/revision.ts";
 import { checkedPolicies } from "./policy/validate.ts";
+import type { Built } from "./targets.ts";
 
-/** State that survives a restart, as plain JSON: `policy → target → index of layer → state`. */
+/** State that survives a restart, as plain JSON: `policy → target → index of layer → state`; behind a `route` the index is followed by a space and the endpoint. */
 export type ClientSnapshot = Readonly<
   Record<string, Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>>
 >;
@@ -27,6 +28,8 @@ export interface PoliciesInForce {
   readonly snapshot: () => ClientSnapshot;
   readonly isolate: (policy: string) => void;
   readonly reset: (policy: string) => void;
+  /** Ends all that goes on in the background. No call comes afterwards. */
+  readonly close: () => void;
 }
 
 interface PolicySet {
@@ -51,19 +54,29 @@ export function newPoliciesInForce(first: readonly Policy[], env: ClientEnv, sna
     return { byName: new Map(compiled.map((one) => [one.policy.name, one])), matching: newMatching(compiled) };
   }
 
-  /** Layers that are new, for a new target or after an update, are shut if their policy is isolated. */
-  function born(target: string, compiled: Compiled): void {
-    if (isolated.has(compiled.policy.name)) for (const { state } of compiled.statesOf(target)) state.isolate?.();
+  /** Layers that are new, for a new target or endpoint or after an update, are shut if their policy is isolated. */
+  function born(states: readonly Stateful[], { name }: Policy): void {
+    if (isolated.has(name)) for (const { state } of states) state.isolate?.();
   }
+
+  /** What goes on in the background, for some target or by a name. */
+  const running = (): Set<Built> => {
+    const named = [...shared.values()].map(({ built }) => built).filter(({ plan }) => plan.close !== undefined);
+    return new Set([...[...set.byName.values()].flatMap((compiled) => compiled.running()), ...named]);
+  };
 
   /** Done at once and not with a target's first call: what remains of a time runs from now on. */
   function restore(whole: ClientSnapshot): void {
     for (const compiled of set.byName.values()) {
       for (const [target, saved] of Object.entries(whole[compiled.policy.name] ?? {})) {
         compiled.stackFor(target);
-        for (const { index, state } of compiled.statesOf(target)) {
-          const one: unknown = (saved as typeof saved | null)?.[String(index)]; // the cast: it comes from a file
-          if (typeof one === "object" && one !== null) state.restore?.(one as LayerStatus["state"]); // whatever else stands in the file is no state
+        for (const key of Object.keys((saved as typeof saved | null) ?? {})) {
+          const endpoint = /^\d+ (.+)$/.exec(key)?.[1];
+          if (endpoint !== undefined) compiled.statesBehind(target, endpoint);
+        }
+        for (const stateful of compiled.statesOf(target)) {
+          const one: unknown = (saved as typeof saved | null)?.[keyOf(stateful)]; // the casts: it comes from a file
+          if (typeof one === "object" && one !== null) stateful.state.restore?.(one as LayerStatus["state"]); // whatever else stands in the file is no state
         }
       }
     }
@@ -84,14 +97,23 @@ export function newPoliciesInForce(first: readonly Policy[], env: ClientEnv, sna
     findRpc: (host, method) => set.matching.findRpc(host, method),
     named,
     replace: (next) => {
+      const before = running();
       set = policySet(next, set);
+      const now = running();
+      for (const one of before) if (!now.has(one)) one.plan.close?.(one.state);
       for (const name of isolated) if (!set.byName.has(name)) isolated.delete(name);
     },
     status: () => ({
       policies: eachPolicy((compiled) => ({
         revision: compiled.revision,
         targets: eachTarget(compiled, (states) =>
-          states.map(({ kind, layer, index, state }) => ({ kind, layer, index, state: state.status() })),
+          states.map(({ kind, layer, index, endpoint, state }) => ({
+            kind,
+            layer,
+            index,
+            ...(endpoint === undefined ? {} : { endpoint }),
+            state: state.status(),
+          })),
         ),
       })),
     }),
@@ -100,7 +122,10 @@ export function newPoliciesInForce(first: readonly Policy[], env: ClientEnv, sna
       eachPolicy((compiled) =>
         eachTarget(compiled, (states) =>
           Object.fromEntries(
-            states.flatMap(({ index, state }) => (state.snapshot === undefined ? [] : [[String(index), state.snapshot()] as const])),
+            states.flatMap((stateful) => {
+              const { state } = stateful;
+              return state.snapshot === undefined ? [] : [[keyOf(stateful), state.snapshot()] as const];
+            }),
           ),
         ),
       ),
@@ -122,8 +147,15 @@ export function newPoliciesInForce(first: readonly Policy[], env: ClientEnv, sna
       isolated.delete(policy);
       eachState(named(policy), (state) => state.reset?.());
     },
+
+    close: () => {
+      for (const { plan, state } of running()) plan.close?.(state);
+    },
   };
 }
+
+/** The key of a layer in a snapshot. */
+const keyOf = ({ index, endpoint }: Stateful): string => (endpoint === undefined ? String(index) : `${index} ${endpoint}`);
 
 /** The same policy, with the same adopted instances, which the revision does not show. */
 const isUnchanged = ({ texts, ...old }: Compiled, policy: Policy): boolean =>

@@ -8,7 +8,7 @@ export interface Scope {
   readonly label: string;
   /** A retry stands outside it, so it sees attempts, not calls. */
   readonly insideRetry: boolean;
-  /** The layers behind it, built for another target. */
+  /** The layers behind it, built for another target; behind a `route`, for one endpoint that stands for the target. */
   readonly rest: (target: string) => Next<unknown>;
 }
 
@@ -24,12 +24,33 @@ export interface LayerState {
   reset?(): void;
 }
 
+/** The layers behind a `route`, for each endpoint of one target; their state is one per endpoint. */
+export interface Branches {
+  /** The layers for an endpoint, by its key; built when it is new. */
+  to(endpoint: string): Branch;
+  /** Forgets the endpoints that are not to be kept. Calls under way go on with what they have. */
+  prune(kept: (endpoint: string) => boolean): void;
+}
+
+/** The layers for one endpoint. */
+export interface Branch {
+  readonly next: Next<unknown>;
+  /** Whether one of them would refuse every call now; absent where none ever does. */
+  readonly shut: ((now: number) => boolean) | undefined;
+}
+
 /** A layer of a policy, for all its targets. What differs between targets is in the state and nowhere else, so that 10,000 of them stay small. */
 export interface Plan<S = unknown> {
-  /** The state of one target is born here. */
-  newState(): S;
-  /** The layer for the target that has this state. */
-  layer(state: S): Layer;
+  /** The state of one target is born here. `before`: that of a layer with `branches` which this one replaces, so that it can go on with what it knows. */
+  newState(before?: S): S;
+  /** The layer for the target that has this state. `branches`: what is behind it, where it has branches. */
+  layer(state: S, branches?: Branches): Layer;
+  /** The layers behind it are built once for each endpoint, and it picks the endpoint. */
+  readonly branching?: true;
+  /** Whether the layer would refuse every call now. Cheap: asked for each pick of an endpoint. */
+  shut?(state: S, now: number): boolean;
+  /** Ends what goes on in the background. No call comes afterwards. */
+  close?(state: S): void;
   /** What can be seen of a state and done to it; absent where there is none to keep. */
   show?(state: S): LayerState;
 }

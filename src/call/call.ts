@@ -18,6 +18,23 @@ export interface AddedField {
 /** By which way a call came in. */
 export type Protocol = "http" | "grpc" | "connect" | "run";
 
+/** One address that calls can be sent to, in place of whatever the name of their target stands for. */
+export interface Address {
+  /** Its origin: `http://10.0.0.1:8080`. */
+  readonly key: string;
+  readonly url: URL;
+  /** The peer is called by the address in Host, `:authority` and TLS; else by the name of the target. */
+  readonly rewritesHost: boolean;
+}
+
+/** That an attempt was given an address; a list from the newest to the oldest. */
+export interface Visit {
+  readonly address: Address;
+  /** Which send of the call it was to be, from 1. */
+  readonly nth: number;
+  readonly before: Visit | undefined;
+}
+
 /** What is written down about a call while it runs; one for the call and all its attempts. */
 export interface CallRecord {
   readonly policy: string;
@@ -35,6 +52,8 @@ export interface CallRecord {
   sent: number;
   /** What layers decided, where they did more than pass it on. */
   decisions: Decision[] | undefined;
+  /** Where a `route` layer has sent it. */
+  visits: Visit | undefined;
   /** How the call came out, once it has. */
   outcome: Outcome<unknown> | undefined;
   /** How long that took, in milliseconds: until the head of the response. */
@@ -87,6 +106,8 @@ export interface Call {
   readonly target: string;
   /** Another origin than the caller's, when a layer sends it elsewhere. */
   readonly origin: string | undefined;
+  /** The address that a `route` layer has picked for it; `undefined`: what the name of the target stands for. */
+  readonly endpoint: Address | undefined;
   /** HTTP method, or a gRPC method: `payments.v1.Payments/Charge`. */
   readonly method: string;
   readonly metadata: Metadata;
@@ -122,6 +143,7 @@ export function newCall(call: NewCall): Call {
   return {
     target: record.target,
     origin: undefined,
+    endpoint: undefined,
     method: record.method,
     metadata,
     added: undefined,

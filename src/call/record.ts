@@ -21,6 +21,7 @@ export function newRecord(
     attempts: 0,
     sent: 0,
     decisions: undefined,
+    visits: undefined,
     outcome: undefined,
     tookMs: undefined,
   };

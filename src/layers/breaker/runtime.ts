@@ -137,6 +137,13 @@ export const buildBreaker: Build<BreakerDefinition, State> = (definition, env, {
         return outcome;
       });
     },
+    shut: ({ phase, reopensAt, begun, probesGood, probesBad }, now) => {
+      if (phase === "closed" || shadow) return false;
+      if (phase === "open") return now < reopensAt;
+      if (phase === "isolated") return true;
+      const [oldest = now] = begun;
+      return begun.length + probesGood + probesBad >= probes && now < oldest + openFor;
+    },
     show: (it) => ({
       status: () => {
         const now = env.now();
