@@ -61,8 +61,8 @@ export function newPoliciesInForce(first: readonly Policy[], env: ClientEnv, sna
 
   /** What goes on in the background, for some target or by a name. */
   const running = (): Set<Built> => {
-    const named = [...shared.values()].map(({ built }) => built).filter(({ plan }) => plan.close !== undefined);
-    return new Set([...[...set.byName.values()].flatMap((compiled) => compiled.running()), ...named]);
+    const byName = [...shared.values()].map(({ built }) => built).filter(({ plan }) => plan.close !== undefined);
+    return new Set([...[...set.byName.values()].flatMap((compiled) => compiled.running()), ...byName]);
   };
 
   /** Done at once and not with a target's first call: what remains of a time runs from now on. */
@@ -70,7 +70,7 @@ export function newPoliciesInForce(first: readonly Policy[], env: ClientEnv, sna
     for (const compiled of set.byName.values()) {
       for (const [target, saved] of Object.entries(whole[compiled.policy.name] ?? {})) {
         compiled.stackFor(target);
-        for (const key of Object.keys((saved as typeof saved | null) ?? {})) {
+        for (const key of Object.keys(Object(saved))) {
           const endpoint = /^\d+ (.+)$/.exec(key)?.[1];
           if (endpoint !== undefined) compiled.statesBehind(target, endpoint);
         }

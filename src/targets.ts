@@ -24,7 +24,7 @@ export interface Target {
   /** The endpoints that are known. */
   endpoints(): readonly string[];
   /** The layers behind the `route` for one endpoint, which is known from then on. */
-  behind(endpoint: string): readonly Built[];
+  readonly behind: (endpoint: string) => readonly Built[];
 }
 
 /** How a target is put together. */
@@ -50,7 +50,7 @@ export function newTarget(plans: readonly Plan[], { build, compose, born }: Maki
     const found = known.get(endpoint);
     if (found !== undefined) return found;
     const built = plans.slice(branchAt + 1).map((_plan, offset) => build(branchAt + 1 + offset, endpoint));
-    const made: Behind = { built, next: compose(built), shut: shutOf(built) };
+    const made: Behind = { built, next: compose(built), shutUntil: shutUntilOf(built) };
     known.set(endpoint, made);
     born(built, branchAt + 1, endpoint);
     return made;
@@ -81,12 +81,12 @@ export function newTarget(plans: readonly Plan[], { build, compose, born }: Maki
 }
 
 /** Asks the layers that can say so; `undefined` where none can. */
-function shutOf(built: readonly Built[]): Branch["shut"] {
-  const asked = built.filter(({ plan }) => plan.shut !== undefined);
+function shutUntilOf(built: readonly Built[]): Branch["shutUntil"] {
+  const asked = built.filter(({ plan }) => plan.shutUntil !== undefined);
   const [one] = asked;
   if (one === undefined) return undefined;
-  if (asked.length === 1) return (now) => one.plan.shut?.(one.state, now) === true;
-  return (now) => asked.some(({ plan, state }) => plan.shut?.(state, now) === true);
+  if (asked.length === 1) return (now) => one.plan.shutUntil?.(one.state, now) ?? 0;
+  return (now) => asked.reduce((until, { plan, state }) => Math.max(until, plan.shutUntil?.(state, now) ?? 0), 0);
 }
 
 /** Forgets the oldest target that was not used since the last look (the clock algorithm), and gives it. */

@@ -35,8 +35,8 @@ export interface Branches {
 /** The layers for one endpoint. */
 export interface Branch {
   readonly next: Next<unknown>;
-  /** Whether one of them would refuse every call now; absent where none ever does. */
-  readonly shut: ((now: number) => boolean) | undefined;
+  /** Until when one of them refuses every call, on the clock of `Env.now`; 0: none does now. Absent where none ever does. */
+  readonly shutUntil: ((now: number) => number) | undefined;
 }
 
 /** A layer of a policy, for all its targets. What differs between targets is in the state and nowhere else, so that 10,000 of them stay small. */
@@ -47,8 +47,8 @@ export interface Plan<S = unknown> {
   layer(state: S, branches?: Branches): Layer;
   /** The layers behind it are built once for each endpoint, and it picks the endpoint. */
   readonly branching?: true;
-  /** Whether the layer would refuse every call now. Cheap: asked for each pick of an endpoint. */
-  shut?(state: S, now: number): boolean;
+  /** Until when the layer refuses every call, on the clock of `Env.now`; 0: it does not now. Cheap: asked for each pick of an endpoint. */
+  shutUntil?(state: S, now: number): number;
   /** Ends what goes on in the background. No call comes afterwards. */
   close?(state: S): void;
   /** What can be seen of a state and done to it; absent where there is none to keep. */

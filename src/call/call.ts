@@ -23,8 +23,6 @@ export interface Address {
   /** Its origin: `http://10.0.0.1:8080`. */
   readonly key: string;
   readonly url: URL;
-  /** The peer is called by the address in Host, `:authority` and TLS; else by the name of the target. */
-  readonly rewritesHost: boolean;
 }
 
 /** That an attempt was given an address; a list from the newest to the oldest. */
@@ -108,6 +106,8 @@ export interface Call {
   readonly origin: string | undefined;
   /** The address that a `route` layer has picked for it; `undefined`: what the name of the target stands for. */
   readonly endpoint: Address | undefined;
+  /** What the peer is called in Host, `:authority` and TLS; `undefined`: by the name of the target. */
+  readonly authority: string | undefined;
   /** HTTP method, or a gRPC method: `payments.v1.Payments/Charge`. */
   readonly method: string;
   readonly metadata: Metadata;
@@ -144,6 +144,7 @@ export function newCall(call: NewCall): Call {
     target: record.target,
     origin: undefined,
     endpoint: undefined,
+    authority: undefined,
     method: record.method,
     metadata,
     added: undefined,

@@ -137,12 +137,12 @@ export const buildBreaker: Build<BreakerDefinition, State> = (definition, env, {
         return outcome;
       });
     },
-    shut: ({ phase, reopensAt, begun, probesGood, probesBad }, now) => {
-      if (phase === "closed" || shadow) return false;
-      if (phase === "open") return now < reopensAt;
-      if (phase === "isolated") return true;
-      const [oldest = now] = begun;
-      return begun.length + probesGood + probesBad >= probes && now < oldest + openFor;
+    shutUntil: ({ phase, reopensAt, begun, probesGood, probesBad }, now) => {
+      if (phase === "closed" || shadow) return 0;
+      if (phase === "isolated") return Number.POSITIVE_INFINITY;
+      if (phase === "open") return now < reopensAt ? reopensAt : 0;
+      const hangsAt = (begun[0] ?? now) + openFor;
+      return begun.length + probesGood + probesBad >= probes && now < hangsAt ? hangsAt : 0;
     },
     show: (it) => ({
       status: () => {
