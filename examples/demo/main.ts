@@ -1,6 +1,6 @@
 // The demo: real servers that fail in five ways, and the same calls to them bare and under a policy, side by side.
 import { parseArgs } from "node:util";
-import { bar, percent } from "./plots.ts";
+import { bar, percent } from "../../src/cli/plots.ts";
 import { newRun, play, type Run } from "./play.ts";
 import { successOf } from "./figures.ts";
 import { printHeading, printRun, printSummary } from "./report.ts";

@@ -1,8 +1,7 @@
 // What the demo tells of a run: figures side by side, plots over time, what the layers did; and at the end, where the policy made things worse.
 import { type Figures, figuresOf, quantile, type Sample, slotsOf, successOf } from "./figures.ts";
-import { bar, duration, percent, sparkline } from "./plots.ts";
+import { bar, duration, inShort, percent, sparkline } from "../../src/cli/plots.ts";
 import { type Run, TRANSITIONS } from "./play.ts";
-import { inShort } from "./scenes.ts";
 import { print, styled, wrapped } from "./screen.ts";
 
 const LABEL = 12;

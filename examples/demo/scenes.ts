@@ -84,8 +84,3 @@ export const scenes: readonly Scene[] = [
     policy: policyFor("outage"),
   },
 ];
-
-/** A policy on one line, outermost layer first. */
-export function inShort({ layers }: Policy): string {
-  return layers.map((layer) => (layer.kind === "timeout" ? `timeout ${layer.after.replace(/000ms$/, "s")}` : layer.kind)).join(" > ");
-}

@@ -1,5 +1,6 @@
 // The screen: lines, and on a terminal one line at the bottom that is written anew while something goes on.
 import { styleText } from "node:util";
+import { wrapped as wrappedTo } from "../../src/cli/plots.ts";
 
 const out = process.stdout;
 
@@ -27,16 +28,5 @@ export function styled(style: Parameters<typeof styleText>[0], text: string): st
   return styleText(style, text, { stream: out });
 }
 
-/** Breaks a text at spaces; its first line stands behind the label, the others below it. */
-export function wrapped(label: string, text: string): string[] {
-  const lines: string[] = [];
-  let line = label;
-  for (const word of text.split(" ")) {
-    if (line.length > label.length && line.length + 1 + word.length > WIDTH) {
-      lines.push(line);
-      line = " ".repeat(label.length);
-    }
-    line += line.length > label.length ? ` ${word}` : word;
-  }
-  return [...lines, line];
-}
+/** A text with its label, within the screen. */
+export const wrapped = (label: string, text: string): string[] => wrappedTo(label, text, WIDTH);

@@ -3,5 +3,6 @@ import type { Command } from "./command.ts";
 
 export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   check: async () => (await import("./check.ts")).check,
+  simulate: async () => (await import("./simulate.ts")).simulateCommand,
   revision: async () => (await import("./revision.ts")).revisionCommand,
 };

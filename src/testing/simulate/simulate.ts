@@ -54,6 +54,13 @@ export async function simulate(
     checkedPolicies(list, (index) => (list.length === 1 && !Array.isArray(policies) ? "" : `policies[${index}]`)),
     options.policy,
   );
+  if (policy.layers.some(({ kind }) => kind === "adopt")) {
+    throw new PolicyError(
+      "ERR_PREMESH_INVALID_OPTIONS",
+      `simulate: policy ${policy.name} has an adopt layer, whose instance goes by real time; put the layer of premesh in its place that does the same`,
+      { policy: policy.name },
+    );
+  }
   options.signal?.throwIfAborted();
   return played(policy, plan, slotMs(plan, options.slot), options.signal);
 }
@@ -99,13 +106,16 @@ async function played(policy: Policy, plan: Plan, slot: number, signal: AbortSig
   const peer = newPeer({ timeline, dice, phaseNow, target: TARGET, attempted });
   const stack = compiled.stackFor(TARGET);
   const failures: unknown[] = [];
+  let underWay = 0;
 
   function begin(index: number): void {
     const caller = new Abort(undefined);
     const patience = timeline.setTimer(() => caller.abort(GAVE_UP), plan.patienceMs);
     const call = callOf(index, caller);
+    underWay++;
     stack(call).then(
       (outcome) => {
+        underWay--;
         timeline.clearTimer(patience);
         figures.ended(call.record, outcome, timeline.now());
       },
@@ -140,6 +150,7 @@ async function played(policy: Policy, plan: Plan, slot: number, signal: AbortSig
   arrive(1);
   await drive(timeline, signal);
   if (failures.length > 0) throw failures[0];
+  if (underWay > 0) throw new Error(`simulate: ${underWay} calls never came out: a layer waits for something else than its clock`);
   return figures.result(policy.name, peer.seen());
 }
 

@@ -1,4 +1,5 @@
-// Small plots for a terminal, in plain Unicode, without escape codes.
+// Small plots and texts for a terminal, in plain Unicode, without escape codes; the demo draws with them too.
+import type { Policy } from "../policy/policy.ts";
 
 const LEVELS = "▁▂▃▄▅▆▇█";
 const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
@@ -26,4 +27,23 @@ export function percent(share: number): string {
 
 export function duration(ms: number): string {
   return ms >= 1_000 ? `${(ms / 1_000).toFixed(2)} s` : `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
+}
+
+/** Breaks a text at spaces; its first line stands behind the label, the others below it. */
+export function wrapped(label: string, text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = label;
+  for (const word of text.split(" ")) {
+    if (line.length > label.length && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = " ".repeat(label.length);
+    }
+    line += line.length > label.length ? ` ${word}` : word;
+  }
+  return [...lines, line];
+}
+
+/** The layers of a policy in a line. */
+export function inShort({ layers }: Policy): string {
+  return layers.map((layer) => (layer.kind === "timeout" ? `timeout ${layer.after.replace(/000ms$/, "s")}` : layer.kind)).join(" > ");
 }
