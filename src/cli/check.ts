@@ -1,5 +1,6 @@
 // premesh check: tells everything that is wrong or questionable about the policies in files.
 import type { PolicyIssue } from "../policy/error.ts";
+import { counted } from "../policy/figures.ts";
 import type { Policy } from "../policy/policy.ts";
 import { revision } from "../policy/revision.ts";
 import { warningsOf } from "../policy/warnings.ts";
@@ -29,8 +30,6 @@ function linesOf({ file, policies, problems }: Checked): readonly string[] {
   const found = problems.length === 0 ? "" : `, ${counted(problems.length, "warning")}`;
   return [...lines, `${file}: ok, ${counted(policies.length, "policy", "policies")}${found}`];
 }
-
-const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
 
 function jsonOf(files: readonly Checked[], strict: boolean): string {
   return JSON.stringify(

@@ -3,6 +3,7 @@ import type { Command } from "./command.ts";
 
 export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   check: async () => (await import("./check.ts")).check,
+  explain: async () => (await import("./explain.ts")).explain,
   simulate: async () => (await import("./simulate.ts")).simulateCommand,
   revision: async () => (await import("./revision.ts")).revisionCommand,
 };

@@ -3,6 +3,8 @@ import type { Match, Policy } from "./policy.ts";
 
 interface Rule<P> {
   readonly policy: P;
+  /** Which entry of the policy's `match` it is. */
+  readonly entry: number;
   readonly host: string;
   /** Empty: any path. Without a slash at the end. */
   readonly path: string;
@@ -28,31 +30,22 @@ const MOST_HOSTS = 4_096;
  * service beats `"*"`, and a method beats none, before all that. It is a POST to `/service/method`, so rules without a service fit it like any other call.
  */
 export function newMatching<P extends { readonly policy: Policy }>(policies: readonly P[]): Matching<P> {
-  const rules = policies.flatMap((policy) => (policy.policy.match ?? []).flatMap((match) => ruleOf(policy, match))).toSorted(moreSpecific);
+  const rules = policies.flatMap((policy) => rulesOf(policy.policy, policy)).toSorted(moreSpecific);
   const http = rules.filter(({ service }) => service === undefined);
   const rpc = rules.toSorted(moreSpecificRpc);
   const byHost = new Map<string, readonly Rule<P>[]>();
   const rpcByHost = new Map<string, Map<string, P | undefined>>();
 
   function findRpc(host: string, called: string): P | undefined {
-    const slash = called.lastIndexOf("/");
-    const service = called.slice(0, slash);
-    const method = called.slice(slash + 1);
-    return rpc.find(
-      (rule) =>
-        hostFits(rule.host, host) &&
-        pathFits(rule.path, `/${called}`) &&
-        (rule.methods === undefined || rule.methods.has("POST")) &&
-        (rule.service === undefined || rule.service === "*" || rule.service === service) &&
-        (rule.method === undefined || rule.method === method),
-    )?.policy;
+    const name = rpcName(called);
+    return rpc.find((rule) => fitsRpc(rule, host, name))?.policy;
   }
 
   return {
     find: (host, path, method) => {
       const fitting = remembered(byHost, host, () => http.filter((rule) => hostFits(rule.host, host)));
       for (const rule of fitting) {
-        if (pathFits(rule.path, path) && (rule.methods === undefined || rule.methods.has(method))) return rule.policy;
+        if (fitsRequest(rule, path, method)) return rule.policy;
       }
       return undefined;
     },
@@ -74,11 +67,37 @@ function remembered<V>(found: Map<string, V>, key: string, find: () => V): V {
   return value;
 }
 
-function ruleOf<P>(policy: P, match: Match): Rule<P>[] {
+interface RpcName {
+  readonly path: string;
+  readonly service: string;
+  readonly method: string;
+}
+
+function rpcName(called: string): RpcName {
+  const slash = called.lastIndexOf("/");
+  return { path: `/${called}`, service: called.slice(0, slash), method: called.slice(slash + 1) };
+}
+
+/** The host fits already. */
+const fitsRequest = (rule: Rule<unknown>, path: string, method: string): boolean =>
+  pathFits(rule.path, path) && (rule.methods === undefined || rule.methods.has(method));
+
+const fitsRpc = (rule: Rule<unknown>, host: string, { path, service, method }: RpcName): boolean =>
+  hostFits(rule.host, host) &&
+  fitsRequest(rule, path, "POST") &&
+  (rule.service === undefined || rule.service === "*" || rule.service === service) &&
+  (rule.method === undefined || rule.method === method);
+
+function rulesOf<P>({ match = [] }: Policy, policy: P): Rule<P>[] {
+  return match.flatMap((one, entry) => ruleOf(policy, one, entry));
+}
+
+function ruleOf<P>(policy: P, match: Match, entry: number): Rule<P>[] {
   if (match.inbound === true) return [];
   return [
     {
       policy,
+      entry,
       host: (match.host ?? "*").toLowerCase(),
       path: (match.path ?? "").replace(/\/+$/, ""),
       methods: match.methods === undefined ? undefined : new Set(match.methods),
@@ -88,21 +107,71 @@ function ruleOf<P>(policy: P, match: Match): Rule<P>[] {
   ];
 }
 
-function moreSpecificRpc(a: Rule<unknown>, b: Rule<unknown>): number {
-  return serviceRank(a) - serviceRank(b) || Number(b.method !== undefined) - Number(a.method !== undefined);
-}
+/** A reason for one of two rules to go before the other: below zero, the first of them does. */
+type Precedence = readonly [why: string, compare: (a: Rule<unknown>, b: Rule<unknown>) => number];
+
+const PRECEDENCE: readonly Precedence[] = [
+  ["an exact host goes before a wildcard", (a, b) => Number(a.host.startsWith("*")) - Number(b.host.startsWith("*"))],
+  ["a host with a port goes before one without", (a, b) => Number(hasPort(b.host)) - Number(hasPort(a.host))],
+  ["a longer host goes before a shorter one", (a, b) => b.host.length - a.host.length],
+  ["a longer path goes before a shorter one", (a, b) => b.path.length - a.path.length],
+  ["an entry with methods goes before one without", (a, b) => Number(b.methods !== undefined) - Number(a.methods !== undefined)],
+];
+
+const RPC_PRECEDENCE: readonly Precedence[] = [
+  ["an exact service goes before any service, and that before none", (a, b) => serviceRank(a) - serviceRank(b)],
+  ["a method goes before none", (a, b) => Number(b.method !== undefined) - Number(a.method !== undefined)],
+];
+
+const byPrecedence =
+  (list: readonly Precedence[]) =>
+  (a: Rule<unknown>, b: Rule<unknown>): number => {
+    for (const [, compare] of list) {
+      const order = compare(a, b);
+      if (order !== 0) return order;
+    }
+    return 0;
+  };
+
+const moreSpecific = byPrecedence(PRECEDENCE);
+const moreSpecificRpc = byPrecedence(RPC_PRECEDENCE);
 
 /** An exact service, any service, no word about it. */
 const serviceRank = ({ service }: Rule<unknown>): number => (service === undefined ? 2 : service === "*" ? 1 : 0);
 
-function moreSpecific(a: Rule<unknown>, b: Rule<unknown>): number {
-  return (
-    Number(a.host.startsWith("*")) - Number(b.host.startsWith("*")) ||
-    Number(hasPort(b.host)) - Number(hasPort(a.host)) ||
-    b.host.length - a.host.length ||
-    b.path.length - a.path.length ||
-    Number(b.methods !== undefined) - Number(a.methods !== undefined)
-  );
+/** An outgoing call as matching sees it; `host` with its port, in lower case. */
+export type MatchedCall = { readonly host: string } & (
+  | { readonly path: string; readonly method: string }
+  /** `payments.v1.Payments/Charge`. */
+  | { readonly rpc: string }
+);
+
+/** A rule that fits a call. */
+export interface Candidate {
+  readonly policy: Policy;
+  readonly entry: number;
+  /** Why the first goes before it; absent on the first. */
+  readonly behind?: string;
+}
+
+/** Every rule that fits a call, the one that gets it first. */
+export function candidatesFor(policies: readonly Policy[], call: MatchedCall): readonly Candidate[] {
+  const isRpc = "rpc" in call;
+  const sorted = policies.flatMap((policy) => rulesOf(policy, policy)).toSorted(moreSpecific);
+  const fitting = isRpc
+    ? sorted.toSorted(moreSpecificRpc).filter((rule) => fitsRpc(rule, call.host, rpcName(call.rpc)))
+    : sorted.filter((rule) => rule.service === undefined && hostFits(rule.host, call.host) && fitsRequest(rule, call.path, call.method));
+  const [first] = fitting;
+  const reasons = isRpc ? [...RPC_PRECEDENCE, ...PRECEDENCE] : PRECEDENCE;
+  return fitting.map(({ policy, entry }, index) => {
+    const rule = fitting[index];
+    if (first === undefined || rule === undefined || index === 0) return { policy, entry };
+    return {
+      policy,
+      entry,
+      behind: reasons.find(([, compare]) => compare(first, rule) !== 0)?.[0] ?? "among equals the first in the list goes first",
+    };
+  });
 }
 
 const hasPort = (host: string): boolean => /:\d+$/.test(host);

@@ -23,13 +23,18 @@ export interface WorstCase {
 const PEER: WorstCase = { headMs: Infinity, headPushedMs: Infinity, endMs: Infinity, sends: 1, sendsUnderLoad: 1 };
 
 /** The worst case of a list of layers, outermost first. */
-export function worstCaseOf(layers: readonly LayerDefinition[]): WorstCase {
+export const worstCaseOf = (layers: readonly LayerDefinition[]): WorstCase => worstCasesOf(layers)[0] ?? PEER;
+
+/** The worst case from each layer on inward, and last the peer's own: one more than there are layers. */
+export function worstCasesOf(layers: readonly LayerDefinition[]): readonly WorstCase[] {
   const retryAt = layers.findIndex(({ kind }) => kind === "retry");
-  return layers.reduceRight<WorstCase>((inner, layer, index) => {
+  const cases = [PEER];
+  for (const [index, layer] of [...layers.entries()].toReversed()) {
     // the cast: the table pairs each kind with the function of its own definition
     const around = worst[layer.kind] as (layer: LayerDefinition, inner: WorstCase, insideRetry: boolean) => WorstCase;
-    return around(layer, inner, retryAt !== -1 && retryAt < index);
-  }, PEER);
+    cases.push(around(layer, cases.at(-1) ?? PEER, retryAt !== -1 && retryAt < index));
+  }
+  return cases.toReversed();
 }
 
 type Around<D> = (layer: D, inner: WorstCase, insideRetry: boolean) => WorstCase;
@@ -108,16 +113,17 @@ export function waitCeilings(layer: RetryDefinition): readonly number[] {
 
 /**
  * Sends for each call that fails, with many under way. Retries are at most a share p of the calls under way; a call counts from its beginning through
- * its retries, so of all the time that is spent on calls at most p goes to retries, and the sends are at most 1 / (1 - p) times the calls.
+ * its retries, so of all the time that is spent on calls about p goes to retries, and the sends are about 1 / (1 - p) times the calls; fewer where waits
+ * are longer than attempts.
  */
 function budgetFactor({ budget }: RetryDefinition): number {
   if (budget === false) return Infinity;
   return 1 / (1 - { ...retryDefaults.budget, ...budget }.percent / 100);
 }
 
-/** With so few calls under way the budget's `min` lets every one be retried; undefined: there is no budget, or no such number. */
-export function budgetFreeCalls({ budget }: RetryDefinition): number | undefined {
+/** With so few calls under way all of them can be repeated, and from so many on the budget is its share; undefined: there is no budget, or no such number. */
+export function budgetBounds({ budget }: RetryDefinition): { readonly all: number; readonly share: number } | undefined {
   if (budget === false) return undefined;
   const { percent, min } = { ...retryDefaults.budget, ...budget };
-  return percent === 0 ? undefined : Math.floor((min * 100) / percent);
+  return percent === 0 ? undefined : { all: min, share: Math.ceil((min * 100) / percent) };
 }

@@ -81,7 +81,7 @@ const table: Readonly<Record<string, { readonly loads: readonly string[]; readon
   entry: { loads: ["transport"], types: ["transport"] },
   testing: { loads: ["primitive", "policy", "call", "compile", "testing"], types: ["client", "telemetry", "transport"] },
   registration: { loads: ["primitive", "policy", "client", "files", "registration"], types: [] },
-  cli: { loads: ["primitive", "policy", "definition", "client", "files", "testing", "cli"], types: [] },
+  cli: { loads: ["primitive", "policy", "definition", "client", "transport", "files", "testing", "cli"], types: [] },
 };
 
 /** The packages, and the only files that may load them, or name their types. */

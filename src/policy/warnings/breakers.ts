@@ -2,7 +2,8 @@
 import { breakerDefaults, type Trip } from "../../layers/breaker/definition.ts";
 import { durationMs } from "../duration.ts";
 import { attemptsOf } from "../worst-case.ts";
-import { type Finding, layersOf, type Rule, round } from "./finding.ts";
+import { round } from "../figures.ts";
+import { type Finding, layersOf, type Rule } from "./finding.ts";
 
 /** More calls a second to one target than a process makes as a rule. */
 const MANY_PER_SECOND = 1_000;

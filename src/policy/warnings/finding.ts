@@ -18,14 +18,3 @@ export interface Placed<K extends LayerKind> {
 export function layersOf<K extends LayerKind>({ layers }: Policy, kind: K): readonly Placed<K>[] {
   return layers.flatMap((layer, index) => (layer.kind === kind ? [{ layer: layer as LayerDefinitions[K], index }] : [])); // the cast: the kind says so
 }
-
-/** Milliseconds as people read them. */
-export function time(ms: number): string {
-  if (ms === Infinity) return "unbounded";
-  if (ms >= 3_600_000) return `${round(ms / 3_600_000)} h`;
-  if (ms >= 60_000) return `${round(ms / 60_000)} min`;
-  return ms >= 1_000 ? `${round(ms / 1_000)} s` : `${round(ms)} ms`;
-}
-
-/** Two decimals, and none that say nothing. */
-export const round = (number: number): string => String(Number(number.toFixed(2)));

@@ -2,7 +2,8 @@
 import { type BreakerDefinition, breakerDefaults, type Trip } from "../../layers/breaker/definition.ts";
 import { retryDefaults } from "../../layers/retry/definition.ts";
 import { attemptsOf } from "../worst-case.ts";
-import { type Finding, layersOf, type Placed, type Rule, round } from "./finding.ts";
+import { counted, round } from "../figures.ts";
+import { type Finding, layersOf, type Placed, type Rule } from "./finding.ts";
 
 const retryOf = (policy: Parameters<Rule>[0]): Placed<"retry"> | undefined =>
   layersOf(policy, "retry").find(({ layer }) => attemptsOf(layer) > 1);
@@ -21,7 +22,7 @@ export const breakerOutside: Rule = (policy) => {
         code: "PM0505",
         path: `layers[${index}]`,
         message:
-          `is outside the retry of layers[${retry.index}], so it counts calls and not attempts: it opens after ${calls} failed ${calls === 1 ? "call" : "calls"} or more, ` +
+          `is outside the retry of layers[${retry.index}], so it counts calls and not attempts: it opens after ${counted(calls, "failed call")} or more, ` +
           `up to ${calls * attempts} sends, and not at all for a peer that fails fewer than ${attempts} attempts in a row`,
         hint: "put it after retry",
       },

@@ -1,7 +1,8 @@
 // Timeouts that are questionable: those that never fall due, those that leave no time for what is inside, and those that are missing.
 import { durationMs } from "../duration.ts";
 import { waitCeilings, worstCaseOf } from "../worst-case.ts";
-import { type Finding, layersOf, type Rule, time } from "./finding.ts";
+import { time } from "../figures.ts";
+import { type Finding, layersOf, type Rule } from "./finding.ts";
 
 const inForce = (policy: Parameters<Rule>[0]): ReturnType<typeof layersOf<"timeout">> =>
   layersOf(policy, "timeout").filter(({ layer }) => layer.shadow !== true);

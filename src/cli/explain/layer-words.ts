@@ -1,0 +1,79 @@
+// What a layer is set to, in words: one line for each thing that it does.
+import type { Trip } from "../../layers/breaker/definition.ts";
+import { type Settings, withDefaults } from "../../policy/defaults.ts";
+import { counted, round, time } from "../../policy/figures.ts";
+import type { LayerDefinition, LayerKind } from "../../policy/policy.ts";
+import { waitCeilings } from "../../policy/worst-case.ts";
+
+interface Where {
+  /** Inside retry a layer sees attempts and not calls. */
+  readonly insideRetry: boolean;
+}
+
+type Words<K extends LayerKind> = (settings: Settings<K>, where: Where) => readonly string[];
+
+const words: { readonly [K in LayerKind]: Words<K> } = {
+  trace: () => ["one span for the call, one for each attempt beneath it"],
+  rateLimit: ({ rate, per, burst, queue, key }, where) => [
+    `${rate} ${seen(where)} per ${per}, ${burst} at once${key === false ? "" : `, apart by the header ${key.header}`}`,
+    queueWords(queue),
+  ],
+  bulkhead: ({ limit, queue }, where) => [`${limit} ${seen(where)} at the same time`, queueWords(queue)],
+  timeout: ({ after }, { insideRetry }) => [
+    insideRetry ? `${after} for each attempt, to its head` : `${after} for the call, to the end of its response`,
+  ],
+  retry: ({ attempts, on, methods, statuses, backoff, budget, retryAfter, buffer }) => [
+    `at most ${counted(attempts, "attempt")}, after ${[...on, ...statuses].join(", ")}`,
+    methods.some((method) => method === "*") ? "of every method" : `of ${methods.join(", ")}; of others only what the peer never saw`,
+    `waits below ${ceilings({ attempts, backoff })}`,
+    retryAfter === false ? "Retry-After is not heeded" : `Retry-After is heeded up to ${retryAfter.max}`,
+    budget === false ? "no budget" : `budget: ${budget.percent} % of the calls under way, and always ${budget.min}`,
+    `streamed bodies are kept up to ${bytes(buffer)}`,
+  ],
+  breaker: ({ trip, openFor, maxOpenFor, probes, on }, where) => [
+    ...(Array.isArray(trip) ? (trip as readonly Trip[]) : [trip as Trip]).map((one) => tripWords(one, where)), // the casts: isArray does not narrow readonly lists
+    `stays open for ${openFor}${maxOpenFor === openFor ? "" : `, doubled each time up to ${maxOpenFor}`}, then ${counted(probes, "probe decides", "probes decide")}`,
+    `failures are ${on.join(", ")}`,
+  ],
+  fallback: ({ on, response }) => [
+    "target" in response ? `asks ${response.target} in place of a failure` : `answers ${response.status} in place of a failure`,
+    `failures are ${on.join(", ")}`,
+  ],
+  fault: ({ delay, abort }, where) => [
+    ...(delay === false ? [] : [`delays ${delay.percent} % of ${seen(where)} by ${delay.for}`]),
+    ...(abort === false ? [] : [`answers ${abort.percent} % of ${seen(where)} with ${abort.status ?? abort.code}`]),
+  ],
+  idempotency: ({ header, methods }) => [`${header} on ${methods.some((method) => method === "*") ? "every method" : methods.join(", ")}`],
+  adopt: ({ engine }) => [`a live instance of ${engine}`],
+};
+
+const seen = ({ insideRetry }: Where): string => (insideRetry ? "attempts" : "calls");
+
+const queueWords = (queue: { readonly size: number; readonly timeout: string } | false): string =>
+  queue === false ? "others are refused at once" : `${queue.size} more wait, up to ${queue.timeout}`;
+
+/** `25 ms, 50 ms, 100 ms`; from where they no longer grow, once. */
+function ceilings(settings: Pick<Settings<"retry">, "attempts" | "backoff">): string {
+  const all = waitCeilings({ kind: "retry", ...settings });
+  const grown = all.findIndex((ceiling, index) => ceiling === all[index + 1]);
+  return (grown === -1 ? all : all.slice(0, grown + 1)).map(time).join(", ") || "0 ms";
+}
+
+function tripWords(trip: Trip, where: Where): string {
+  if (trip.consecutive !== undefined) return `opens after ${trip.consecutive} failures in a row`;
+  const [share, what] = trip.failureRate === undefined ? [trip.slowRate, `take more than ${trip.slowerThan}`] : [trip.failureRate, "fail"];
+  return `opens when ${round(100 * share)} % of ${trip.minCalls} or more ${seen(where)} in ${trip.window} ${what}`;
+}
+
+function bytes(count: number): string {
+  if (count >= 1_048_576) return `${round(count / 1_048_576)} MiB`;
+  return count >= 1_024 ? `${round(count / 1_024)} KiB` : `${count} bytes`;
+}
+
+export function layerWords(layer: LayerDefinition, where: Where): readonly string[] {
+  // the cast: the table pairs each kind with the words for its settings
+  const tell = words[layer.kind] as unknown as (settings: object, where: Where) => readonly string[];
+  const lines = tell(withDefaults(layer), where);
+  const shadow = "shadow" in layer && layer.shadow;
+  return shadow ? ["in shadow: reports only, and lets every call pass", ...lines] : lines;
+}
