@@ -54,10 +54,11 @@ export function httpMethod(z: Zod): ZodType<string> {
   return z.string({ error }).regex(/^[A-Z0-9!#$%&'+.^_`|~-]{1,32}$/, error);
 }
 
-/** An HTTP method, or `"*"` for every one. */
-export function httpMethodOrAll(z: Zod): ZodType<string> {
-  const error = 'must be an HTTP method in upper case, such as "POST", or "*" for every one';
-  return z.string({ error }).regex(/^(?:\*|[A-Z0-9!#$%&'+.^_`|~-]{1,32})$/, error);
+/** An HTTP method, a gRPC method with its service, or `"*"` for every one. */
+export function methodOrAll(z: Zod): ZodType<string> {
+  const error =
+    'must be an HTTP method in upper case, such as "POST", a gRPC method with its service, such as "payments.v1.Payments/Charge", or "*" for every one';
+  return z.string({ error }).regex(/^(?:\*|[A-Z0-9!#$%&'+.^_`|~-]{1,32}|[A-Za-z_][\w.]{0,255}\/[A-Za-z_]\w{0,127})$/, error);
 }
 
 /** A header field name: a token (RFC 9110, 5.1). */

@@ -22,7 +22,7 @@ const identifiers = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,20}$/);
 const methods = fc.uniqueArray(fc.constantFrom("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "X-MINE"), {
   minLength: 1,
 });
-const anyMethods = fc.oneof(methods, fc.constant(["*"]));
+const anyMethods = fc.oneof(methods, fc.constant(["*"]), fc.constant(["PUT", "payments.v1.Payments/Charge"]));
 const headerNames = fc.stringMatching(/^[A-Za-z][A-Za-z0-9-]{0,15}$/);
 const percents = fc.oneof(fc.integer({ min: 0, max: 100 }), fc.double({ min: 0.001, max: 100, noNaN: true }));
 const queues = fc.record({ size: fc.integer({ min: 1, max: 1_000_000 }), timeout: durations() }, { requiredKeys: ["size"] });

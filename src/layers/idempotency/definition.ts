@@ -1,7 +1,7 @@
 // idempotency: one key for all attempts of a call, so that the peer can tell a retry from a new call.
 import type { ZodType } from "zod";
 import { frozen } from "../../policy/freeze.ts";
-import { headerName, httpMethodOrAll, type Named, namedFields, type Zod } from "../../policy/schema.ts";
+import { headerName, methodOrAll, type Named, namedFields, type Zod } from "../../policy/schema.ts";
 
 export interface IdempotencyOptions extends Named {
   /** Which header carries the key. Default `Idempotency-Key`. */
@@ -36,7 +36,7 @@ export const idempotencySchema = (z: Zod): ZodType<IdempotencyDefinition> =>
     kind: z.literal("idempotency"),
     ...namedFields(z),
     header: z.exactOptional(headerName(z)),
-    methods: z.array(httpMethodOrAll(z)).min(1, "must name at least one method").readonly().exactOptional(),
+    methods: z.array(methodOrAll(z)).min(1, "must name at least one method").readonly().exactOptional(),
   });
 
 export const idempotencyDurations = [] as const;

@@ -5,7 +5,7 @@ import { frozen } from "../../policy/freeze.ts";
 import type { Duration } from "../../policy/duration.ts";
 import {
   duration,
-  httpMethodOrAll,
+  methodOrAll,
   integer,
   type Named,
   namedFields,
@@ -20,7 +20,10 @@ export interface RetryOptions extends Named {
   readonly attempts?: number;
   /** Which outcomes are worth another attempt. Default `connect-failure, refused-stream, reset, gateway-error, unavailable`. */
   readonly on?: readonly (Condition | number)[];
-  /** Which methods may be sent twice. Default the idempotent ones of RFC 9110, 9.2.2; `["*"]`: every method, on your word. */
+  /**
+   * Which methods may be sent twice: HTTP's (`"PUT"`), gRPC's (`"payments.v1.Payments/Charge"`). Default the idempotent ones of RFC 9110, 9.2.2; `["*"]`:
+   * every method, on your word.
+   */
   readonly methods?: readonly string[];
   /** HTTP statuses that are retried besides `on`. Default none. */
   readonly statuses?: readonly number[];
@@ -30,7 +33,7 @@ export interface RetryOptions extends Named {
   readonly budget?: { readonly percent?: number; readonly min?: number } | false;
   /** Heed `Retry-After` (and gRPC's pushback) up to `max`; asked to wait longer, the call is not retried. Default max 30s; `false` ignores the header. */
   readonly retryAfter?: { readonly max: Duration } | false;
-  /** How many bytes of a streamed body are kept to send it again. Default 1 MiB. A longer body is sent once, and telemetry says so. */
+  /** How many bytes of a streamed body, or of an RPC's messages, are kept to send them again. Default 1 MiB. What is longer is sent once, and telemetry says so. */
   readonly buffer?: number;
 }
 
@@ -69,7 +72,7 @@ export const retrySchema = (z: Zod): ZodType<RetryDefinition> =>
     ...namedFields(z),
     attempts: z.exactOptional(integer(z, 1, 100)),
     on: z.exactOptional(outcomes(z)),
-    methods: z.array(httpMethodOrAll(z)).min(1, "must name at least one method").readonly().exactOptional(),
+    methods: z.array(methodOrAll(z)).min(1, "must name at least one method").readonly().exactOptional(),
     statuses: z
       .array(integer(z, 400, 599))
       .min(1, "must name at least one status")

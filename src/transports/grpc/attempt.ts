@@ -6,7 +6,7 @@ import { type End, endNow, newEnd } from "../../call/end.ts";
 import { Reader } from "../../call/messages.ts";
 import type { Failure, Outcome } from "../../call/outcome.ts";
 import { remember } from "../../call/record.ts";
-import { FALLBACK_FIELD, statusOf } from "./edge.ts";
+import { FALLBACK_FIELD, rememberStatus, statusOf } from "./edge.ts";
 import { type InterceptingListener, type Metadata, Status, type StatusObject, type WireCall } from "./grpc-js.ts";
 import type { HeaderFields, Heading } from "./metadata.ts";
 import type { Outgoing, RpcPayload } from "./payload.ts";
@@ -208,7 +208,7 @@ export class Attempt extends Reader<Outgoing> implements InterceptingListener, H
           remember(held[1], this.#call.record);
           listener.onReceiveMetadata(held[1]);
         } else {
-          remember(held[1].metadata, this.#call.record);
+          rememberStatus(held[1], this.#call.record);
           listener.onReceiveStatus(held[1]);
         }
       }

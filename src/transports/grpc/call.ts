@@ -8,7 +8,7 @@ import { newRecord } from "../../call/record.ts";
 import { Abort } from "../../call/signal.ts";
 import type { Ruled } from "../door.ts";
 import { Attempt } from "./attempt.ts";
-import { brokenStatus, statusOf } from "./edge.ts";
+import { brokenStatus, rememberStatus, statusOf } from "./edge.ts";
 import {
   type CallCredentials,
   type Deadline,
@@ -216,12 +216,13 @@ export class RpcCall extends Abort implements WireCall, RpcPayload, CallFields, 
   }
 
   #broken(error: unknown): void {
-    if (!this.#over) this.#end(brokenStatus(error, this.#record));
+    if (!this.#over) this.#end(brokenStatus(error));
   }
 
   /** Without an answer. In a turn of its own, since the caller's code may throw. */
   #end(status: StatusObject): void {
     this.#letGo();
+    rememberStatus(status, this.#record);
     process.nextTick(() => this.#listener?.onReceiveStatus(status));
   }
 

@@ -79,7 +79,10 @@ export async function openPeer(t: Pick<TestContext, "after">, serve: (attempt: P
   server.on("stream", (stream, headers) => {
     open++;
     const messages: string[] = [];
-    let rest = Buffer.alloc(0);
+    let chunks: Buffer[] = [];
+    let size = 0;
+    /** So many bytes make the next message whole. */
+    let needed = 5;
     let halfClosed = false;
     let gone = false;
     stream.on("error", () => undefined);
@@ -89,12 +92,18 @@ export async function openPeer(t: Pick<TestContext, "after">, serve: (attempt: P
       changed();
     });
     stream.on("data", (chunk: Buffer) => {
-      rest = Buffer.concat([rest, chunk]);
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size < needed) return;
+      let rest = Buffer.concat(chunks);
       while (rest.length >= 5 && rest.length >= 5 + rest.readUInt32BE(1)) {
         const end = 5 + rest.readUInt32BE(1);
         messages.push(rest.subarray(5, end).toString());
         rest = rest.subarray(end);
       }
+      needed = rest.length < 5 ? 5 : 5 + rest.readUInt32BE(1);
+      chunks = [rest];
+      size = rest.length;
       changed();
     });
     stream.on("end", () => {
