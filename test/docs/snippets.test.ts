@@ -2,6 +2,7 @@
 //
 // A comment on the line above a fence marks it:
 //   <!-- with: server -->        `url` is the address of test/docs/preludes/server.ts
+//   <!-- with: grpc -->          `address` is that of test/docs/preludes/grpc.ts, `PaymentsClient` a client for it, `PaymentsService` its definition
 //   <!-- continues -->           goes on where the ts snippet before it has ended
 //   <!-- file: policies.yaml --> is written to that file, beside the document's other snippets; a ts file is run only where another imports it
 //   <!-- scenario -->            is a scenario of premesh/testing, not a policy
@@ -69,7 +70,9 @@ const local = (text: string, folder: string): string =>
     )
     .replaceAll('from "undici"', 'from "undici8"');
 
-/** Ports differ from run to run. */
+/** What each prelude gives. */
+const preludes: Readonly<Record<string, string>> = { server: "url", grpc: "address, PaymentsClient, PaymentsService" };
+
 /** Without what differs from run to run: ports, and how long a call took. */
 const settled = (text: string): string =>
   text
@@ -98,7 +101,7 @@ function programsOf(fences: readonly Fence[], folder: string): readonly Program[
     const given =
       prelude === undefined
         ? ""
-        : `import { url } from ${JSON.stringify(relative(folder, join(import.meta.dirname, `preludes/${prelude}.ts`)))};\n`;
+        : `import { ${preludes[prelude]} } from ${JSON.stringify(relative(folder, join(import.meta.dirname, `preludes/${prelude}.ts`)))};\n`;
     programs.push({ name: `${document}:${line}`, file: join(folder, `line-${line}.ts`), text: `${given}${text}`, prints: undefined });
   }
   for (const { file, text } of programs) writeFileSync(file, `${local(text, folder)}\nexport {};\n`);

@@ -121,7 +121,7 @@ describe("what is refused when a channel is made", () => {
   });
 
   test("an address that grpc-js does not take is grpc-js's to refuse", () => {
-    assert.throws(() => channelFactory(client)("" as string, credentials.createInsecure()), /Could not parse target name/);
+    assert.throws(() => channelFactory(client)("", credentials.createInsecure()), /Could not parse target name/);
   });
 });
 
