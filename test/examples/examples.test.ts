@@ -23,7 +23,7 @@ function run(
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [join(root, file), ...args], {
       cwd: root,
-      env: { ...process.env, NODE_OPTIONS: "", FORCE_COLOR: undefined },
+      env: { ...process.env, NODE_OPTIONS: "", NODE_TEST_CONTEXT: undefined, FORCE_COLOR: undefined },
     });
     let stdout = "";
     let stderr = "";
@@ -88,6 +88,15 @@ const lessons: Readonly<Record<string, readonly RegExp[]>> = {
     /^200 under policy payments$/m,
     /layers\[0\]\.atempts: .*did you mean "attempts"/,
     /layers\[1\]\.after: /,
+  ],
+  "testing.ts": [
+    /^61 seconds have passed, and 4 requests came$/m,
+    /✔ payments are left alone after three failures, and tried again after a minute/,
+  ],
+  "simulate.ts": [
+    /^bare: \d\d % succeeded, 1\.0 sends per call, in trouble until \d+ s of 300 s$/m,
+    /^retries without a budget: 1\d % succeeded, 3\.\d sends per call, in trouble until 295 s of 300 s$/m,
+    /^with a budget and a breaker: \d\d % succeeded, 0\.\d sends per call, in trouble until 120 s of 300 s$/m,
   ],
   "hot-update.ts": [
     /^three failures: the breaker is open$/m,

@@ -106,6 +106,7 @@ async function played(policy: Policy, plan: Plan, slot: number, signal: AbortSig
   const peer = newPeer({ timeline, dice, phaseNow, target: TARGET, attempted });
   const stack = compiled.stackFor(TARGET);
   const failures: unknown[] = [];
+  let arriving = true;
   let underWay = 0;
 
   function begin(index: number): void {
@@ -140,7 +141,10 @@ async function played(policy: Policy, plan: Plan, slot: number, signal: AbortSig
   function arrive(index: number): void {
     const gap = plan.even ? 1 : -Math.log(1 - dice.roll(index, 0, 0));
     const wait = (gap * 1_000) / (plan.rate * phaseNow().load);
-    if (timeline.now() + wait >= plan.lengthMs) return;
+    if (timeline.now() + wait >= plan.lengthMs) {
+      arriving = false;
+      return;
+    }
     timeline.setTimer(() => {
       begin(index);
       arrive(index + 1);
@@ -148,7 +152,7 @@ async function played(policy: Policy, plan: Plan, slot: number, signal: AbortSig
   }
 
   arrive(1);
-  await drive(timeline, signal);
+  await drive(timeline, () => !arriving && underWay === 0, signal); // a layer may keep a timer of its own going for ever
   if (failures.length > 0) throw failures[0];
   if (underWay > 0) throw new Error(`simulate: ${underWay} calls never came out: a layer waits for something else than its clock`);
   return figures.result(policy.name, peer.seen());
