@@ -94,7 +94,7 @@ const packages: Readonly<Record<string, { readonly loads: readonly RegExp[]; rea
     types: [
       /^policy\/(?:validate|schema|schema-issues|policy-schema|kinds)\.ts$/,
       /^testing\/simulate\/schema\.ts$/,
-      /^layers\/[^/]+\/definition\.ts$/,
+      /^layers\/(?:.+\/)?definition\.ts$/,
     ],
   },
   "@bufbuild/protobuf": { loads: [/^transports\/connect\/connect-es\.ts$/], types: [] },
