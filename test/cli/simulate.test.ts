@@ -93,7 +93,7 @@ suite("premesh simulate", () => {
     [[one, "--rate", "fast"], 2, /--rate must be a number/],
     [[one, "--rate=-5"], 1, /PM0204 rate: must be a number above 0/],
     [[one, "--for", "soon"], 2, /--for must be a duration such as "10m"/],
-    [[one, "--rate", "100000", "--for", "24h"], 1, /at most 10000000 are simulated/],
+    [[one, "--rate", "100000", "--for", "24h"], 1, /at most 5000000 are simulated/],
     [[one, "--script", "missing.yaml"], 2, /missing\.yaml: cannot be read: ENOENT/],
     [
       [one, "--script", file("bad.yaml", "rate: 5\nphases:\n  - { fro: 5s }\n")],

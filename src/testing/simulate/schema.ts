@@ -9,8 +9,8 @@ import { readText } from "../../policy/text.ts";
 import { checkedShape } from "../../policy/validate.ts";
 import { type Latency, lengthOf, type PeerModel, type Scenario, scenarioDefaults } from "./scenario.ts";
 
-/** More calls than anybody waits for: some minutes of simulation. */
-const MOST_CALLS = 10_000_000;
+/** More calls than anybody waits for: minutes of simulation, and a gigabyte. */
+const MOST_CALLS = 5_000_000;
 
 function latencySchema(z: Zod): ZodType<Latency> {
   return z.union(

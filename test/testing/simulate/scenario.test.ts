@@ -48,7 +48,7 @@ const wrong: readonly (readonly [text: string, message: RegExp])[] = [
   ["upstream: { refuse: 60, hang: 60 }", /upstream: what goes wrong adds up to 120 % of the attempts/],
   ["upstream: { refuse: 60 }\nphases: [{ hang: 60 }]", /phases\[0\]: what goes wrong adds up to 120 %/],
   ["phases: [{}, { for: 1s }]", /phases\[0\]\.for: is missing \(only the last phase may leave it out\)/],
-  ["rate: 100000\nfor: 24h", /is about 8640000000 calls, and at most 10000000 are simulated/],
+  ["rate: 100000\nfor: 24h", /is about 8640000000 calls, and at most 5000000 are simulated/],
   ["rate: 1\nrate: 2", /stands twice|unique/],
   ["a: [", /line/],
   ["- 1", /must|Expected/i],

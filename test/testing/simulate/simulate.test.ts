@@ -1,8 +1,10 @@
 // simulate: the same seed gives the same result, nothing is lost on the way, and what comes out is what theory says.
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import * as cockatiel from "cockatiel";
 import fc from "fast-check";
 import {
+  adopt,
   breaker,
   bulkhead,
   definePolicy,
@@ -246,7 +248,7 @@ test("slots are as long as they are asked to be", async () => {
   for (const slot of slots) assert.equal("p99" in slot, slot.calls > 0);
 });
 
-test("one of several policies is chosen by its name", async () => {
+test("one of several policies is chosen by its name, and one that cannot be played is refused", async () => {
   const other = definePolicy({ name: "other", layers: [timeout("1s")] });
   assert.equal((await simulate([bare, other], { for: "1s" }, { policy: "other" })).policy, "other");
   await assert.rejects(simulate([bare, other], { for: "1s" }), {
@@ -256,6 +258,11 @@ test("one of several policies is chosen by its name", async () => {
   await assert.rejects(simulate([bare, other], { for: "1s" }, { policy: "payments" }), {
     code: "ERR_PREMESH_UNKNOWN_POLICY",
     message: 'simulate: there is no policy "payments"; there are: simulated, other',
+  });
+  const adopting = definePolicy({ name: "adopting", layers: [adopt(cockatiel.retry(cockatiel.handleAll, { maxAttempts: 2 }))] });
+  await assert.rejects(simulate(adopting, "none"), {
+    code: "ERR_PREMESH_INVALID_OPTIONS",
+    message: /an adopt layer, whose instance goes by real time/,
   });
   await assert.rejects(simulate({ name: "x", layers: [{ kind: "retri" }] } as never, { for: "1s" }), {
     code: "ERR_PREMESH_INVALID_POLICY",
