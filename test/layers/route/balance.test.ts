@@ -1,7 +1,7 @@
 // Each balancer by itself: what it picks, whom it passes over, and what it does when there is nobody.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { balanceDefaults, type Balance } from "../../../src/layers/route/balance/definition.ts";
+import type { Balance } from "../../../src/layers/route/balance/definition.ts";
 import { hashKeyOf, newBalancer } from "../../../src/layers/route/balance/balancer.ts";
 import { hash32 } from "../../../src/layers/route/balance/hash.ts";
 import { startFactor } from "../../../src/layers/route/balance/slow-start.ts";
@@ -241,7 +241,6 @@ test("what a balance hashes, and its defaults", () => {
   assert.deepEqual(hashKeyOf({ maglev: { path: true } }), { path: true });
   assert.equal(hashKeyOf("least-request"), undefined);
   assert.equal(hashKeyOf({ peakEwma: {} }), undefined);
-  assert.equal(balanceDefaults.ringHash.minimumRingSize, 1_024);
 });
 
 describe("slow start (Envoy: load_balancing/slow_start)", () => {

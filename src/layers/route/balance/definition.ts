@@ -22,9 +22,9 @@ export interface PeakEwmaOptions {
 }
 
 export type RingHashOptions = HashKey & {
-  /** How many points the ring has at least. Default 1,024. */
+  /** How many points the ring has at least. Default: 128 for each endpoint (Envoy: 1,024 for all). */
   readonly minimumRingSize?: number;
-  /** How many points the ring has at most. Default 65,536. */
+  /** How many points the ring has at most, but one for each endpoint. Default 65,536 (Envoy: 8,388,608). */
   readonly maximumRingSize?: number;
 };
 
@@ -52,7 +52,7 @@ export interface SlowStartOptions {
 export const balanceDefaults = {
   leastRequest: { choiceCount: 2 },
   peakEwma: { decay: "10s", defaultRtt: "30ms" },
-  ringHash: { minimumRingSize: 1_024, maximumRingSize: 65_536 },
+  ringHash: { minimumRingSize: 1, maximumRingSize: 65_536 },
   slowStart: { aggression: 1, minWeightPercent: 10 },
 } as const;
 

@@ -1,6 +1,8 @@
-// Ring-hash: each endpoint stands at many points of a circle, and a key goes to the next point clockwise (Karger's consistent hashing, "ketama";
-// sized by weight as Envoy does). Of n endpoints one that comes or goes moves 1/n of the keys and no more, which is the least there can be; maglev
-// spreads more evenly, and moves some more. Endpoints that are not usable are passed over, so that their keys come back when they do.
+// Ring-hash: each endpoint stands at many points of a circle, and a key goes to the next point clockwise (Karger's consistent hashing, "ketama"). Of n
+// endpoints one that comes or goes moves 1/n of the keys and no more, which is the least there can be; maglev spreads more evenly, and moves some more.
+// That holds only if nobody's points depend on who else is there. Envoy's do: it deals out a ring of 1,024 points, so that of ten endpoints the nine
+// that stay get more of them, and as many keys again move. Here each has 128 for its weight, as long as the ring does not grow too large.
+// Endpoints that are not usable are passed over, so that their keys come back when they do.
 import type { Balancer, Choice, Endpoint } from "../endpoint.ts";
 import { hash32 } from "./hash.ts";
 import { byKey, isOpen, noneOpen } from "./members.ts";
@@ -19,13 +21,15 @@ interface Ring {
   readonly owners: readonly Endpoint[];
 }
 
+const empty: Ring = { points: new Uint32Array(0), owners: [] };
+
 /** Above any number of endpoints; a hash times this and a number below it is still exact. */
 const PACK = 2 ** 20;
 
 export function ringHashBalancer(random: () => number, shares: Shares, rule: RingRule): Balancer {
   const withoutKey = randomBalancer(random, shares);
   let built: readonly Endpoint[] | undefined;
-  let ring: Ring = { points: new Uint32Array(0), owners: [] };
+  let ring = empty;
   let usable: readonly Endpoint[] = [];
 
   /** The place of the first point at or after a hash; behind the last one comes the first. */
@@ -56,7 +60,7 @@ export function ringHashBalancer(random: () => number, shares: Shares, rule: Rin
     update: (members, now) => {
       usable = now;
       withoutKey.update(members, now);
-      if (members !== built) ring = newRing(members, rule);
+      if (members !== built) ring = members.length === 0 ? empty : newRing(members, rule);
       built = members;
     },
     pick: (choice) => {
@@ -66,27 +70,28 @@ export function ringHashBalancer(random: () => number, shares: Shares, rule: Rin
   };
 }
 
-/** Envoy's sizing: the smallest ring of at least `minimumRingSize` on which the lightest endpoint has a whole number of points. */
-function newRing(members: readonly Endpoint[], { minimumRingSize, maximumRingSize }: RingRule): Ring {
+/** How many points an endpoint of usual weight has: shares are then off by 9 % (one standard deviation). */
+const POINTS = 128;
+
+function newRing(members: readonly Endpoint[], rule: RingRule): Ring {
   const sorted = byKey(members);
-  let sum = 0;
-  let least = Number.POSITIVE_INFINITY;
-  for (const { weight } of sorted) {
-    sum += weight;
-    if (weight < least) least = weight;
-  }
-  const smallest = least / sum;
-  const scale = Math.min(Math.ceil(smallest * minimumRingSize) / smallest, maximumRingSize);
-  const packed = new Float64Array(Math.ceil(scale) + 1); // one more than needed, where sums are rounded up
-  let points = 0;
-  let target = 0;
-  for (const [index, { key, weight }] of sorted.entries()) {
-    target += (scale * weight) / sum;
-    for (let nth = 0; points < target - 1e-6 && points < packed.length; nth++) packed[points++] = hash32(key, nth) * PACK + index;
-  }
-  const found = packed.subarray(0, points).toSorted();
+  const pointsOf = pointsByWeight(sorted, rule);
+  const packed = new Float64Array(sorted.reduce((sum, { weight }) => sum + pointsOf(weight), 0));
+  let size = 0;
+  for (const [index, { key, weight }] of sorted.entries())
+    for (let nth = pointsOf(weight) - 1; nth >= 0; nth--) packed[size++] = hash32(key, nth) * PACK + index;
+  packed.sort();
   return {
-    points: Uint32Array.from(found, (one) => Math.floor(one / PACK)),
-    owners: Array.from(found, (one) => sorted[one % PACK] as Endpoint), // the cast: the index was packed above
+    points: Uint32Array.from(packed, (one) => Math.floor(one / PACK)),
+    owners: Array.from(packed, (one) => sorted[one % PACK] as Endpoint), // the cast: the index was packed above
   };
+}
+
+function pointsByWeight(members: readonly Endpoint[], { minimumRingSize, maximumRingSize }: RingRule): (weight: number) => number {
+  const sum = members.reduce((all, { weight }) => all + weight, 0);
+  // the mean to the next power of two, so that a weight here or there does not change what is usual
+  const usual = 2 ** Math.round(Math.log2(sum / members.length));
+  const units = sum / usual;
+  const each = Math.min(Math.max(POINTS, Math.ceil(minimumRingSize / units)), Math.max(1, Math.floor(maximumRingSize / units)));
+  return (weight) => Math.max(1, Math.round((each * weight) / usual));
 }
