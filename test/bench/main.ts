@@ -19,6 +19,7 @@ const benches: readonly (readonly [name: string, ...flags: string[]])[] = [
   ["fetch"],
   ["targets"],
   ["rate-limit"],
+  ["route"],
   ["cold-import"],
 ];
 

@@ -81,10 +81,14 @@ function newRing(members: readonly Endpoint[], rule: RingRule): Ring {
   for (const [index, { key, weight }] of sorted.entries())
     for (let nth = pointsOf(weight) - 1; nth >= 0; nth--) packed[size++] = hash32(key, nth) * PACK + index;
   packed.sort();
-  return {
-    points: Uint32Array.from(packed, (one) => Math.floor(one / PACK)),
-    owners: Array.from(packed, (one) => sorted[one % PACK] as Endpoint), // the cast: the index was packed above
-  };
+  const points = new Uint32Array(size);
+  const owners = Array.from<Endpoint>({ length: size });
+  for (const [place, one] of packed.entries()) {
+    const hash = Math.floor(one / PACK);
+    points[place] = hash;
+    owners[place] = sorted[one - hash * PACK] as Endpoint; // the cast: the index was packed above
+  }
+  return { points, owners };
 }
 
 function pointsByWeight(members: readonly Endpoint[], { minimumRingSize, maximumRingSize }: RingRule): (weight: number) => number {
