@@ -1,6 +1,7 @@
 // Trial: the same behaviour test over every transport; what differs between them is said here once.
 import test, { type TestContext } from "node:test";
 import { type Client, type ClientOptions, createClient, definePolicy, type LayerDefinition, PolicyError } from "../../src/index.ts";
+import { openGrpc } from "./trial-grpc.ts";
 import { openUpstream, type Step } from "./upstream.ts";
 import { stoppedTime, type Time } from "./time.ts";
 
@@ -108,11 +109,16 @@ function came(error: unknown): Came {
   };
 }
 
-const transports = { fetch: openFetch, run: openRun };
+const transports = { fetch: openFetch, run: openRun, grpc: openGrpc };
 
-/** Registers the same test once per transport. */
-export function overTransports(name: string, body: (open: Open, t: TestContext) => Promise<void>): void {
+/** Registers the same test once per transport; `except`: those of which it does not hold. */
+export function overTransports(
+  name: string,
+  body: (open: Open, t: TestContext) => Promise<void>,
+  { except = [] }: { readonly except?: readonly (keyof typeof transports)[] } = {},
+): void {
   for (const [transport, opening] of Object.entries(transports)) {
+    if (except.some((one) => one === transport)) continue;
     test(`${name} (${transport})`, (t) => body(opening(t), t));
   }
 }

@@ -28,12 +28,12 @@ overTransports("retries until it succeeds", async (open) => {
 });
 
 overTransports("returns the last response when attempts run out, and says so", async (open) => {
-  const trial = await open([retry({ attempts: 2, backoff: atOnce })], [{ status: 503 }, { status: 502 }]);
+  const trial = await open([retry({ attempts: 2, backoff: atOnce })], [{ status: 502 }, { status: 503 }]);
   const call = watch(trial.call());
   while (!call.settled) await trial.time.pass(1);
-  assert.deepEqual([call.value?.status, call.value?.refusal, trial.attempts()], [502, undefined, 2]);
+  assert.deepEqual([call.value?.status, call.value?.refusal, trial.attempts()], [503, undefined, 2]);
   const last = trial.client.explain(call.value?.result)?.decisions.at(-1);
-  assert.deepEqual([last?.what, last?.attempt, last?.detail?.["status"]], ["exhausted", 2, 502]);
+  assert.deepEqual([last?.what, last?.attempt, last?.detail?.["code"]], ["exhausted", 2, "unavailable"]);
 });
 
 overTransports("leaves alone what no word fits", async (open) => {
