@@ -8,7 +8,7 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 import type { TestContext } from "node:test";
-import { codeOfHttpStatus, httpStatusOf, type Code } from "../../src/call/codes.ts";
+import { codeOfHttpStatus, httpStatusOf } from "../../src/call/codes.ts";
 import { channelOptions } from "../../src/grpc.ts";
 import { createClient, definePolicy, PolicyError } from "../../src/index.ts";
 import { definition } from "../transports/grpc/calls.ts";
@@ -61,7 +61,7 @@ export const openGrpc =
             const told = signal?.aborted === true ? signal.reason : (cause ?? failure); // grpc-js has no word for a reason
             return resolve({
               ok: false,
-              status: cause === undefined ? httpStatusOf(code as Code) : undefined, // the cast: the script has no other
+              status: cause === undefined ? httpStatusOf(code) : undefined,
               error: told,
               refusal: cause instanceof PolicyError ? cause.code : undefined,
               result: failure,

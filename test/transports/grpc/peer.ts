@@ -26,6 +26,8 @@ export interface PeerAttempt {
   closed(): Promise<void>;
   head(fields?: Fields): void;
   send(...messages: readonly string[]): void;
+  /** Settles when what was sent has left. Node's http2 may take all memory where a stream is reset that has not written all yet, so wait for that. */
+  flushed(): Promise<void>;
   /** Ends it: with trailers behind a head, or as one trailers-only head. */
   status(code: number, fields?: Fields): void;
   reset(code: number): void;
@@ -85,6 +87,7 @@ export async function openPeer(t: Pick<TestContext, "after">, serve: (attempt: P
     let needed = 5;
     let halfClosed = false;
     let gone = false;
+    let unwritten = 0;
     stream.on("error", () => undefined);
     stream.on("close", () => {
       open--;
@@ -132,8 +135,16 @@ export async function openPeer(t: Pick<TestContext, "after">, serve: (attempt: P
       },
       send: (...texts) => {
         attempt.head();
-        for (const text of texts) if (usable()) stream.write(framed(text));
+        for (const text of texts) {
+          if (!usable()) return;
+          unwritten++;
+          stream.write(framed(text), () => {
+            unwritten--;
+            changed();
+          });
+        }
       },
+      flushed: () => until(() => unwritten === 0 || gone),
       status: (code, fields = {}) => {
         if (!usable()) return;
         const trailers = { "grpc-status": String(code), ...fields };
