@@ -1,7 +1,8 @@
 // Each balancer by itself: what it picks, whom it passes over, and what it does when there is nobody.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Balance } from "../../../src/layers/route/balance/definition.ts";
+import * as z from "zod";
+import { type Balance, balanceSchema, slowStartSchema } from "../../../src/layers/route/balance/definition.ts";
 import { hashKeyOf, newBalancer } from "../../../src/layers/route/balance/balancer.ts";
 import { hash32 } from "../../../src/layers/route/balance/hash.ts";
 import { startFactor } from "../../../src/layers/route/balance/slow-start.ts";
@@ -241,6 +242,41 @@ test("what a balance hashes, and its defaults", () => {
   assert.deepEqual(hashKeyOf({ maglev: { path: true } }), { path: true });
   assert.equal(hashKeyOf("least-request"), undefined);
   assert.equal(hashKeyOf({ peakEwma: {} }), undefined);
+});
+
+describe("the schema of balance", () => {
+  const schema = balanceSchema(z);
+  for (const balance of [
+    ...balances,
+    { leastRequest: { choiceCount: 3 } },
+    { leastRequest: {} },
+    { peakEwma: { decay: "5s", defaultRtt: "1s" } },
+    { ringHash: { cookie: "session", minimumRingSize: 5_000 } },
+    { maglev: { path: true } },
+  ]) {
+    test(`takes ${JSON.stringify(balance)}`, () => assert.deepEqual(schema.parse(balance), balance));
+  }
+
+  for (const balance of [
+    "ring-hash",
+    "fastest",
+    {},
+    { leastRequest: { choiceCount: 1 } },
+    { peakEwma: { decay: "0s" } },
+    { ringHash: {} },
+    { ringHash: { header: "x-user", cookie: "session" } },
+    { ringHash: { path: false } },
+    { maglev: { header: "x-user", minimumRingSize: 5 } },
+    { maglev: { header: "x-user" }, ringHash: { header: "x-user" } },
+  ]) {
+    test(`refuses ${JSON.stringify(balance)}`, () => assert.ok(!schema.safeParse(balance).success));
+  }
+
+  test("and that of slow start wants a window", () => {
+    assert.ok(slowStartSchema(z).safeParse({ window: "1m", aggression: 2, minWeightPercent: 0 }).success);
+    assert.ok(!slowStartSchema(z).safeParse({}).success);
+    assert.ok(!slowStartSchema(z).safeParse({ window: "1m", aggression: 0 }).success);
+  });
 });
 
 describe("slow start (Envoy: load_balancing/slow_start)", () => {
