@@ -85,7 +85,8 @@ export function newTelemetry(now: () => number, status: () => ClientStatus): Tel
 
     ended: (record, outcome) => {
       const tookMs = now() - record.startedAt;
-      record.outcome = outcome;
+      // a layer that waits for the end of a response holds the record, and a response that nobody holds must be collected
+      record.outcome = outcome.response === undefined ? outcome : { ...outcome, response: undefined };
       record.tookMs = tookMs;
       if (!watching && !calls.hasSubscribers) return;
       const event = callEvent(record, outcome, tookMs);

@@ -51,12 +51,17 @@ export interface Watching {
 /** The response, with messages that tell when they are over: read to the end, broken off, let go or collected unread. */
 export function watched({ response, messages, first }: Begun, watching: Watching): StreamResponse {
   const iterator = reading(messages, first, watching);
-  unread.register(iterator, () => {
-    if (watching.end.ended) return;
-    watching.abandon();
-    endNow(watching.end);
-  });
+  unread.register(iterator, abandoning(watching));
   return { ...response, message: { [Symbol.asyncIterator]: () => iterator } as StreamResponse["message"] }; // the cast: the messages are the same
+}
+
+/** A function of its own: one made beside a function that holds the iterator would hold it too. */
+function abandoning({ end, abandon }: Watching): () => void {
+  return () => {
+    if (end.ended) return;
+    abandon();
+    endNow(end);
+  };
 }
 
 /** Nothing here holds on to the iterator itself, so that it can be collected. */

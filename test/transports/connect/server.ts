@@ -52,8 +52,8 @@ export interface KindsServer {
   readonly seen: readonly Seen[];
   /** Settles when so many attempts have come. */
   arrived(n: number): Promise<Seen>;
-  /** How many connections are open. */
-  connections(): number;
+  /** Done by itself when the test is over. */
+  close(): void;
 }
 
 export type HttpVersion = "1.1" | "2";
@@ -79,29 +79,25 @@ export async function openKinds(t: TestContext, httpVersion: HttpVersion, script
     context.signal.addEventListener("abort", () => over.resolve(left), { once: true });
     try {
       await step.until;
-      const duplex =
-        context.method.methodKind === "bidi_streaming" && step.reads === undefined && step.fail === undefined && step.reset === undefined;
-      let sent = 0;
+      const broken = step.fail !== undefined || step.reset !== undefined || step.hang === true;
+      const duplex = context.method.methodKind === "bidi_streaming" && step.reads === undefined && !broken;
       if (step.reads !== 0) {
         for await (const { value } of input) {
           messages.push(value);
-          if (duplex && sent < (step.sends ?? Infinity)) {
-            sent++;
-            yield { value: `${value}!` };
-          }
+          if (duplex) yield { value: `${value}!` };
           if (messages.length === step.reads) break;
         }
       }
       const answers = duplex ? [] : answer(messages);
-      const broken = step.fail !== undefined || step.reset !== undefined || step.hang === true;
       for (const value of broken ? answers.slice(0, step.sends ?? 0) : answers) yield { value };
       await step.holds;
+      left = step.hang === true || context.signal.aborted;
       if (step.fail !== undefined) throw new ConnectError("as scripted", step.fail, step.metadata);
       if (step.reset !== undefined) reset(context.values.get(incoming), step.reset);
-      if (broken) await new Promise<void>((resolve) => context.signal.addEventListener("abort", () => resolve(), { once: true }));
-      left = false;
+      if (step.hang === true || step.reset !== undefined)
+        await new Promise<void>((resolve) => context.signal.addEventListener("abort", () => resolve(), { once: true }));
     } finally {
-      over.resolve(left && context.signal.aborted);
+      setImmediate(() => over.resolve(left)); // where the end of the call is not told by its signal
     }
   }
 
@@ -133,11 +129,12 @@ export async function openKinds(t: TestContext, httpVersion: HttpVersion, script
   server.on("session", (session: ServerHttp2Session) => void sessions.add(session.once("close", () => sessions.delete(session))));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  t.after(() => {
+  const close = (): void => {
     for (const session of sessions) session.destroy();
     for (const socket of sockets) socket.destroy();
     server.close();
-  });
+  };
+  t.after(close);
   return {
     baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, // the cast: a TCP server has such an address
     seen,
@@ -145,7 +142,7 @@ export async function openKinds(t: TestContext, httpVersion: HttpVersion, script
       const known = seen[n - 1];
       return known === undefined ? new Promise((resolve) => waiting.push({ n, resolve })) : Promise.resolve(known);
     },
-    connections: () => sockets.size,
+    close,
   };
 }
 

@@ -1,11 +1,12 @@
 // The service that the tests of Connect call, described without a code generator, and its clients.
+import assert from "node:assert/strict";
 import { create, createFileRegistry, type DescService } from "@bufbuild/protobuf";
 import {
   FileDescriptorProtoSchema,
   file_google_protobuf_wrappers as wrappers,
   MethodOptions_IdempotencyLevel as IdempotencyLevel,
 } from "@bufbuild/protobuf/wkt";
-import { type CallOptions, createClient, type Transport } from "@connectrpc/connect";
+import { type CallOptions, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 
 export const SERVICE = "kinds.v1.Kinds";
 
@@ -62,4 +63,15 @@ export async function all(stream: AsyncIterable<Text>): Promise<string[]> {
   const values: string[] = [];
   for await (const { value } of stream) values.push(value);
   return values;
+}
+
+/** The error of a call that must fail. */
+export async function failure(promise: Promise<unknown>): Promise<ConnectError> {
+  try {
+    await promise;
+  } catch (error) {
+    assert.ok(error instanceof ConnectError, String(error));
+    return error;
+  }
+  return assert.fail("it went well");
 }

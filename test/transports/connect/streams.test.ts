@@ -1,27 +1,17 @@
 // Streams over Connect: replay of what was sent, the end of the caller's own stream, back-pressure, and answers that break off.
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code } from "@connectrpc/connect";
 import { createWritableIterable } from "@connectrpc/connect/protocol";
 import { breaker, bulkhead, type LayerDefinition, retry } from "../../../src/index.ts";
 import { gate, turns } from "../../harness/time.ts";
 import { wires } from "./server.ts";
-import { all, type Text, texts } from "./service.ts";
+import { all, failure, type Text, texts } from "./service.ts";
 import { openTrial } from "./trial.ts";
 
 const again = (more: Parameters<typeof retry>[0] = {}): readonly LayerDefinition[] => [
   retry({ attempts: 3, methods: ["*"], backoff: { base: "0ms" }, ...more }),
 ];
-
-const failure = async (promise: Promise<unknown>): Promise<ConnectError> => {
-  try {
-    await promise;
-  } catch (error) {
-    assert.ok(error instanceof ConnectError, String(error));
-    return error;
-  }
-  return assert.fail("it went well");
-};
 
 const duplexWires = Object.keys(wires).filter((wire) => wires[wire]?.httpVersion === "2");
 
