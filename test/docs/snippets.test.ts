@@ -3,6 +3,7 @@
 // A comment on the line above a fence marks it:
 //   <!-- with: server -->        `url` is the address of test/docs/preludes/server.ts
 //   <!-- with: grpc -->          `address` is that of test/docs/preludes/grpc.ts, `PaymentsClient` a client for it, `PaymentsService` its definition
+//   <!-- with: connect -->       `baseUrl` is that of test/docs/preludes/connect.ts, `PaymentsService` what a code generator gives for it
 //   <!-- continues -->           goes on where the ts snippet before it has ended
 //   <!-- file: policies.yaml --> is written to that file, beside the document's other snippets; a ts file is run only where another imports it
 //   <!-- scenario -->            is a scenario of premesh/testing, not a policy
@@ -71,7 +72,11 @@ const local = (text: string, folder: string): string =>
     .replaceAll('from "undici"', 'from "undici8"');
 
 /** What each prelude gives. */
-const preludes: Readonly<Record<string, string>> = { server: "url", grpc: "address, PaymentsClient, PaymentsService" };
+const preludes: Readonly<Record<string, string>> = {
+  server: "url",
+  grpc: "address, PaymentsClient, PaymentsService",
+  connect: "baseUrl, PaymentsService",
+};
 
 /** Without what differs from run to run: ports, and how long a call took. */
 const settled = (text: string): string =>

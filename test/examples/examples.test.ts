@@ -93,6 +93,7 @@ const lessons: Readonly<Record<string, readonly RegExp[]>> = {
   "express/main.ts": service,
   "fastify/main.ts": service,
   "run.ts": [/^3 rows after 2 attempts$/m, /^ERR_PREMESH_TIMEOUT after 3 attempts/m],
+  "connect/main.ts": [/^Get: 10 after 3 attempts\nImport: 6 after 3 attempts\nList: 1, 2, 3\nCharge: Unavailable after 1 attempt$/m],
   "policy-file/main.ts": [
     /^the same revision from file, code and JSON: true$/m,
     /^200 under policy payments$/m,
