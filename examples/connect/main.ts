@@ -5,7 +5,8 @@ import { premeshTransport } from "../../src/connect.ts";
 import { createClient, definePolicy, retry, timeout } from "../../src/index.ts";
 import { PaymentsService, servePayments } from "./payments.ts";
 
-const { baseUrl, close } = await servePayments();
+const server = await servePayments();
+const { baseUrl } = server;
 
 const client = createClient({
   policies: [
@@ -44,4 +45,4 @@ try {
   console.log(`Charge: ${Code[ConnectError.from(error).code]} after ${client.explain(error)?.attempts} attempt`);
 }
 
-close();
+server.close();
