@@ -1,6 +1,6 @@
 // What `premesh simulate` tells of a simulation: figures side by side, plots over time, and what the layers did.
 import type { Simulation, Slot, Transition } from "../testing/simulate/figures.ts";
-import type { Scenario } from "../testing/simulate/scenario.ts";
+import type { Phase, Scenario } from "../testing/simulate/scenario.ts";
 import { durationMs } from "../policy/duration.ts";
 import { bar, duration, percent, sparkline, wrapped } from "./plots.ts";
 
@@ -107,9 +107,22 @@ function phasesText({ phases = [] }: Scenario, columns: number, slotMs: number):
     const mark = String(index + 1);
     if (column < columns) marks.splice(column, mark.length, ...mark.split(""));
     at += phase.for === undefined ? 0 : durationMs(phase.for);
-    return `${mark} ${phase.name ?? `phase ${mark}`}`;
+    return `${mark} ${phase.name ?? unnamed(phase)}`;
   });
   return [row("phases", marks.join("").trimEnd()), ...section("", names.join(", "))];
+}
+
+/** A phase that has no name, by what it changes. */
+function unnamed({ load, latency, statuses = {}, reset, refuse, hang, capacity }: Phase): string {
+  const shares = Object.entries({ ...statuses, reset, refuse, hang }).flatMap(([what, share]) =>
+    share === undefined ? [] : [`${share} % ${what}`],
+  );
+  const more = [
+    load === undefined ? [] : [`${load}x the calls`],
+    latency === undefined ? [] : ["another latency"],
+    capacity === undefined ? [] : [`capacity ${capacity}`],
+  ];
+  return [...shares, ...more.flat()].join(" and ") || "as usual";
 }
 
 /** How many changes of a breaker are told one by one. */

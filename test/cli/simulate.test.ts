@@ -8,6 +8,7 @@ import { after, suite, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { breakerPlot, lanesText, sinceStart } from "../../src/cli/simulation-text.ts";
 import { breaker, definePolicy } from "../../src/index.ts";
+import { fencesOf } from "../docs/markdown.ts";
 import { type Scenario, simulate, type Simulation } from "../../src/testing/index.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
@@ -51,7 +52,7 @@ suite("premesh simulate", () => {
     assert.match(out, /^ {2}premesh {3}[█▏▎▍▌▋▊▉░]{18}/m);
     assert.match(out, /^ {2}over time 60 columns of 1\.00 s each, 1m 00s in all$/m);
     assert.match(out, /^ {3}premesh {2}·+█+·+$/m, "the breaker");
-    assert.match(out, /^ {2}phases {4}1 {19}2 {19}3\n {12}1 well, 2 gone, 3 phase 3$/m);
+    assert.match(out, /^ {2}phases {4}1 {19}2 {19}3\n {12}1 well, 2 gone, 3 as usual$/m);
     assert.match(out, /^ {2}bare {6}came out as 200 \d+x, no connection \d+x$/m);
     assert.match(out, /^ {2}layers {4}retry: .*retrying \d+x/m);
     assert.match(out, /^ {2}breaker {3}2\ds opened, /m);
@@ -137,6 +138,25 @@ suite("the text of a simulation", () => {
     const text = lanesText([{ name: "bare", result }], {}).join("\n");
     assert.match(text, /came out as nothing: there were no calls/);
     assert.doesNotMatch(text, /NaN|Infinity|undefined|layers {2}/);
+  });
+
+  test("calls a phase without a name by what it changes", async () => {
+    const phases = [{ for: "1s", load: 2, capacity: 5 }, { for: "1s", statuses: { "503": 5 }, hang: 1 }, { latency: "5ms" }] as const;
+    const result = await simulate({ name: "p", layers: [] }, { for: "3s", phases });
+    const text = lanesText([{ name: "bare", result }], { phases })
+      .join(" ")
+      .replaceAll(/ +/g, " ");
+    assert.match(text, /1 2x the calls and capacity 5, 2 5 % 503 and 1 % hang, 3 another latency/);
+  });
+
+  test("is what the documentation shows", async () => {
+    const fences = fencesOf("docs/how-to/simulate-before-you-ship.md");
+    for (const { marks, text } of fences) {
+      const name = marks.get("file");
+      if (name !== undefined) file(name, text);
+    }
+    const { out } = await premesh("policies.yaml", "--script", "faults.yaml");
+    assert.equal(fences.find(({ language }) => language === "text")?.text.trim(), out.trim());
   });
 
   test("says time since the beginning as people do", () => {
