@@ -56,6 +56,9 @@ async function run([name, ...args]: readonly string[]): Promise<number> {
   return problem === undefined ? command.run(words) : misused(`${problem}: premesh ${command.usage}`, `${name} `);
 }
 
+// Whoever reads our output may stop (`premesh explain ... | head -3`): then there is nobody left to write to.
+process.stdout.on("error", () => process.exit(2));
+
 const code = await run(process.argv.slice(2));
 // What a policy module has left behind (a timer, a socket) must not keep the command alive: it ends once all is written.
 process.stdout.write("", () => process.exit(code));

@@ -10,10 +10,20 @@ import { moduleProblem } from "./module-problem.ts";
 /** What the thread sends: a {@link PolicyFile} as plain data. */
 export type Sent = ({ readonly kind: "policies" } & PolicyList) | { readonly kind: "problems"; readonly issues: readonly PolicyIssue[] };
 
+/** More than any module of policies takes, with all that it imports; beyond, the thread ends and not the process. */
+const MEMORY_MIB = 1_024;
+
 type Ended = { readonly read: PolicyFile } | { readonly error: unknown };
 
-export async function readModuleApart(file: string, { patienceMs = PATIENCE_MS }: ModuleOptions = {}): Promise<PolicyFile> {
-  const worker = new Worker(new URL(`worker${extname(import.meta.url)}`, import.meta.url), { workerData: file, stdout: true });
+export async function readModuleApart(
+  file: string,
+  { patienceMs = PATIENCE_MS, memoryMiB = MEMORY_MIB }: ModuleOptions = {},
+): Promise<PolicyFile> {
+  const worker = new Worker(new URL(`worker${extname(import.meta.url)}`, import.meta.url), {
+    workerData: file,
+    stdout: true,
+    resourceLimits: { maxOldGenerationSizeMb: memoryMiB },
+  });
   worker.stdout.pipe(process.stderr, { end: false }); // stdout is for our own lines
   let timer: NodeJS.Timeout | undefined;
   try {

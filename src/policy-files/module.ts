@@ -10,6 +10,8 @@ import { moduleProblem } from "./module-problem.ts";
 export interface ModuleOptions {
   /** How long a module may take to load, in milliseconds. Default 30,000. */
   readonly patienceMs?: number;
+  /** How much memory it may take in a thread of its own, in MiB. Default 1,024. */
+  readonly memoryMiB?: number;
 }
 
 /** Far longer than anything that a module of policies does. */

@@ -28,9 +28,9 @@ const rules: readonly Rule[] = [
 
 /** The warnings about these policies, policy by policy; `paths`: where each of them is. */
 export function warningsOf(policies: readonly Policy[], paths: readonly string[]): readonly PolicyIssue[] {
-  const matches = matchFindings(policies);
+  const matches = Map.groupBy(matchFindings(policies), ({ at }) => at);
   return policies.flatMap((policy, at) => {
-    const found: readonly Finding[] = [...matches.filter((finding) => finding.at === at), ...rules.flatMap((rule) => rule(policy))];
+    const found: readonly Finding[] = [...(matches.get(at) ?? []), ...rules.flatMap((rule) => rule(policy))];
     return found.map(({ code, path, message, hint }) =>
       Object.assign({ code, policy: policy.name, path: join(paths[at] ?? "", path), message }, hint === undefined ? {} : { hint }),
     );

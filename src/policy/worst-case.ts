@@ -93,7 +93,7 @@ const later = (inner: WorstCase, ms: number): WorstCase => ({
 });
 
 /** How long a call may wait in a queue. */
-export const queueMs = (queue: Queue | undefined): number => (queue === undefined ? 0 : durationMs(queue.timeout ?? QUEUE_TIMEOUT));
+const queueMs = (queue: Queue | undefined): number => (queue === undefined ? 0 : durationMs(queue.timeout ?? QUEUE_TIMEOUT));
 
 /** None of what never ends is nothing. */
 const times = (count: number, ms: number): number => (count === 0 ? 0 : count * ms);

@@ -270,6 +270,19 @@ suite("premesh check and warnings", () => {
   });
 });
 
+test("nobody has to read all that is printed", { skip: process.platform === "win32" }, async () => {
+  const many = file(
+    "many.json",
+    JSON.stringify(Array.from({ length: 20_000 }, (_, index) => ({ name: `p${index}`, layers: [{ kind: "retry" }] }))),
+  );
+  const err = await new Promise<string>((resolve) => {
+    execFile("sh", ["-c", `"${process.execPath}" "${MAIN}" check "${many}" | head -1`], { timeout: 30_000 }, (_error, _out, stderr) =>
+      resolve(stderr),
+    );
+  });
+  assert.equal(err, "");
+});
+
 suite("premesh revision", () => {
   test("prints the revision that the library computes, whatever the spelling of the file", async () => {
     const policy = definePolicy({ name: "good", match: [{ host: "good.internal" }], layers: [timeout("2s"), retry()] });

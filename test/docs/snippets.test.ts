@@ -9,6 +9,7 @@
 //   <!-- scenario -->            is a scenario of premesh/testing, not a policy
 //   <!-- prints -->              on a text fence: what the ts snippet before it prints
 //   <!-- gives: PM0203 -->       is wrong or questionable, and test/docs/problems.test.ts holds that it has this problem
+//   <!-- warns: PM0511 -->       is right and meant so, though premesh check warns of this (test/policy/warnings.test.ts)
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

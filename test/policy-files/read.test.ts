@@ -313,6 +313,15 @@ suite("a module in a thread of its own", () => {
     assert.equal(issue.code, "PM0122");
   });
 
+  test("is ended when it takes too much memory", async () => {
+    const issue = await only(file("memory.mjs", "const all = []; for (;;) all.push(new Array(10_000).fill(all.length));"), {
+      apart: true,
+      memoryMiB: 32,
+    });
+    assert.equal(issue.code, "PM0121");
+    assert.match(issue.message, /memory/);
+  });
+
   test("does not end the process", async () => {
     for (const status of [0, 3]) {
       const issue = await only(file(`exit-${status}.mjs`, `process.exit(${status});`), { apart: true });
