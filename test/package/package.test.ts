@@ -65,7 +65,7 @@ const server = createServer((request, response) => response.writeHead(++calls ==
   "all.mts":
     'import { definePolicy, retry } from "premesh";\nexport const all = definePolicy({ name: "all", match: [{ host: "*" }], layers: [retry()] });\n',
   "schema.cjs": 'console.log(require("premesh/policy.schema.json").title, require("premesh/package.json").name);',
-  "policies.yaml": "name: payments\nlayers:\n  - kind: retry\n",
+  "policies.yaml": "name: payments\nlayers:\n  - { kind: timeout, after: 2s }\n  - kind: retry\n",
   "policies.mts":
     'import { definePolicy, standard, type Policy } from "premesh";\nexport const search: Policy = definePolicy({ name: "search", layers: standard() });\n',
   "types.mts": `import { client as registered } from "premesh/register";
