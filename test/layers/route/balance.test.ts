@@ -295,6 +295,9 @@ describe("slow start (Envoy: load_balancing/slow_start)", () => {
     });
   }
 
+  test("however slow the start, there is one", () =>
+    assert.equal(startFactor({ windowMs: 86_400_000, aggression: 0.01, minWeightPercent: 0 }, 0), 0.001));
+
   test("where all endpoints are equally new, nothing changes", () => {
     for (const balance of ["round-robin", "least-request", "peak-ewma", "random"] as const) {
       const endpoints = endpointsOf(4);

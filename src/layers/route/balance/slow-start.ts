@@ -12,11 +12,14 @@ export interface SlowStart {
 /** Envoy counts a new endpoint as a second old at least. */
 const YOUNGEST_MS = 1_000;
 
+/** No endpoint is so new that its turn never comes. */
+const LEAST = 0.001;
+
 /** Which part of its weight an endpoint of this age has: from `minWeightPercent` up to 1. */
 export function startFactor({ windowMs, aggression, minWeightPercent }: SlowStart, ageMs: number): number {
   if (ageMs >= windowMs) return 1;
   const time = Math.max(ageMs, YOUNGEST_MS) / windowMs;
-  return Math.min(1, Math.max(minWeightPercent / 100, aggression === 1 ? time : time ** (1 / aggression)));
+  return Math.min(1, Math.max(LEAST, minWeightPercent / 100, aggression === 1 ? time : time ** (1 / aggression)));
 }
 
 /** The weights of some endpoints, with slow start where there is one. */
