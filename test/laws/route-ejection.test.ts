@@ -54,7 +54,11 @@ describe("whatever fails, never more are out than the percentage allows", () => 
       });
       const allowed = Math.max(1, Math.floor((300 * percent) / 100));
       assert.ok(calls.length > 200_000);
-      for (const { what, detail } of told) if (what === "ejected") assert.ok(Number(detail["ejected"]) <= allowed, JSON.stringify(detail));
+      for (const { what, out, detail } of told) {
+        if (what !== "panicked" && what !== "calmed") assert.equal(detail["ejected"], out, `${what}: what is told is so`);
+        assert.ok(out <= allowed, JSON.stringify(detail));
+        if (what === "not-ejected") assert.equal(out, allowed, "nobody is kept in while there is room");
+      }
       assert.ok(most <= allowed, `${most} of ${allowed}`);
       assert.ok(most >= Math.min(allowed, 60), `it came to ${most}, so that the bound was tried`);
       assert.ok(sum > 0 && endpoints.every(({ active }) => active === 0));

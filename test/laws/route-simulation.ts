@@ -37,11 +37,19 @@ export interface Seen {
   readonly status: number;
 }
 
+interface Told {
+  readonly what: string;
+  readonly now: number;
+  readonly out: number;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
 export interface Result {
   readonly calls: readonly Seen[];
   /** How many calls found nobody. */
   readonly lost: number;
-  readonly told: readonly { readonly what: string; readonly now: number; readonly detail: Readonly<Record<string, unknown>> }[];
+  /** What the pool has told; `out`: how many endpoints were ejected then. */
+  readonly told: readonly Told[];
 }
 
 export function simulate({ endpoints, pool: options, seed = 1, rate, forMs, workers, serve, watch, at = [] }: Simulated): Result {
@@ -49,10 +57,12 @@ export function simulate({ endpoints, pool: options, seed = 1, rate, forMs, work
   const dice = seededRandom(seed + 2);
   const queue = newQueue();
   const calls: Seen[] = [];
-  const told: { what: string; now: number; detail: Readonly<Record<string, unknown>> }[] = [];
+  const told: Told[] = [];
   let now = 0;
   let lost = 0;
-  const report = (_call: unknown, what: string, detail: Readonly<Record<string, unknown>>): void => void told.push({ what, now, detail });
+  const report = (_call: unknown, what: string, detail: Readonly<Record<string, unknown>>): void => {
+    told.push({ what, now, out: endpoints.filter(({ ejected }) => ejected).length, detail });
+  };
   const pool = newPool(options, { random: seededRandom(seed), report }, now);
   pool.update(endpoints, now);
   /** When each worker of a server is free again. */
