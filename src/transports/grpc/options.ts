@@ -2,10 +2,10 @@
 import type { Client } from "../../client.ts";
 import { doorOf } from "../door.ts";
 import { type ChannelSettings, checkSettings, policyChannel } from "./channel.ts";
-import type { ChannelCredentials, ChannelInterface, ClientOptions } from "./grpc-js.ts";
+import type { ChannelCredentials, ClientOptions, RealChannel } from "./grpc-js.ts";
 
 /** Makes a channel, as the constructor of grpc-js's own `Channel` does. */
-export type ChannelFactory = (address: string, credentials: ChannelCredentials, options?: ClientOptions) => ChannelInterface;
+export type ChannelFactory = (address: string, credentials: ChannelCredentials, options?: ClientOptions) => RealChannel;
 
 /**
  * Options for any client of `@grpc/grpc-js` that put the client's policies around its channel. Everything above the channel stays as it is: generated
@@ -41,5 +41,6 @@ export function channelFactory(client: Client, settings: ChannelSettings = {}): 
 function factory(client: Client, settings: ChannelSettings, caller: string): ChannelFactory {
   const door = doorOf(client, caller);
   checkSettings(settings, caller);
-  return (address, credentials, options = {}) => policyChannel(door, settings, address, credentials, options);
+  // the cast: libraries that ask for the class, as nice-grpc does, use what the interface has
+  return (address, credentials, options = {}) => policyChannel(door, settings, address, credentials, options) as RealChannel;
 }

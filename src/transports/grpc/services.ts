@@ -14,6 +14,7 @@ interface Described {
   readonly path?: unknown;
   readonly responseStream?: unknown;
   readonly serverStreaming?: unknown;
+  readonly methodKind?: unknown;
   readonly options?: Readonly<Record<string, unknown>> | undefined;
   readonly idempotency?: unknown;
 }
@@ -48,7 +49,7 @@ const IDEMPOTENT = new Set<unknown>(["NO_SIDE_EFFECTS", "IDEMPOTENT", 1, 2]);
 const isIdempotent = ({ options, idempotency }: Described): boolean =>
   IDEMPOTENT.has(options?.["idempotency_level"] ?? options?.["idempotencyLevel"] ?? idempotency);
 
-function streams({ responseStream, serverStreaming }: Described): boolean | undefined {
-  const said = responseStream ?? serverStreaming;
+function streams({ responseStream, serverStreaming, methodKind }: Described): boolean | undefined {
+  const said = responseStream ?? serverStreaming ?? (typeof methodKind === "string" ? /^(?:server|bidi)_/.test(methodKind) : undefined);
   return typeof said === "boolean" ? said : undefined;
 }
