@@ -11,6 +11,7 @@ import { buildFault } from "./layers/fault/runtime.ts";
 import { buildIdempotency } from "./layers/idempotency/runtime.ts";
 import { buildRateLimit } from "./layers/rateLimit/runtime.ts";
 import { buildRetry } from "./layers/retry/runtime.ts";
+import { buildRoute } from "./layers/route/runtime.ts";
 import { buildTimeout } from "./layers/timeout/runtime.ts";
 import { buildTrace } from "./layers/trace/runtime.ts";
 import type { LayerDefinition, LayerDefinitions, LayerKind, Policy } from "./policy/policy.ts";
@@ -27,6 +28,7 @@ const builders: { readonly [K in LayerKind]: Build<LayerDefinitions[K]> } = {
   fallback: buildFallback,
   fault: buildFault,
   idempotency: buildIdempotency,
+  route: buildRoute,
   adopt: buildAdopt,
 };
 

@@ -34,6 +34,20 @@ export { rateLimit } from "./layers/rateLimit/definition.ts";
 export type { RateLimitDefinition, RateLimitOptions } from "./layers/rateLimit/definition.ts";
 export { retry } from "./layers/retry/definition.ts";
 export type { RetryDefinition, RetryOptions } from "./layers/retry/definition.ts";
+export { route } from "./layers/route/definition.ts";
+export type { RouteDefinition, RouteOptions, RouteTarget, RouteTargetInit } from "./layers/route/definition.ts";
+export type {
+  Balance,
+  HashKey,
+  LeastRequestOptions,
+  PeakEwmaOptions,
+  RingHashOptions,
+  SlowStartOptions,
+} from "./layers/route/balance/definition.ts";
+export type { Discovery, EndpointFile, EndpointInit, FindEndpoints } from "./layers/route/discovery/definition.ts";
+export type { FieldMatch, RouteMatch, TextMatch } from "./layers/route/match/definition.ts";
+export type { OutliersOptions } from "./layers/route/outliers/definition.ts";
+export type { Mirror } from "./layers/route/mirror/definition.ts";
 export { timeout } from "./layers/timeout/definition.ts";
 export type { TimeoutDefinition, TimeoutOptions } from "./layers/timeout/definition.ts";
 export { trace } from "./layers/trace/definition.ts";

@@ -3,7 +3,7 @@ import type { LayerDefinition } from "../policy/policy.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Signal } from "./signal.ts";
 
-/** Header fields as the transport has them. Names are in lower case. */
+/** Header fields as the transport has them. Names are in lower case. Over HTTP `:path` is the path with its query, as HTTP/2 words it. */
 export interface Metadata {
   get(name: string): string | undefined;
 }
@@ -28,7 +28,7 @@ export interface Address {
 /** That an attempt was given an address; a list from the newest to the oldest. */
 export interface Visit {
   readonly address: Address;
-  /** Which send of the call it was to be, from 1. */
+  /** Which attempt of the call it was. */
   readonly nth: number;
   readonly before: Visit | undefined;
 }
@@ -97,6 +97,11 @@ export interface Payload {
   readonly replayable: boolean;
   /** Asks that a streamed body be kept, up to so many bytes, so that it can be sent again. `overflowed`: the attempt under way is the last for that. */
   keep?(bytes: number, overflowed?: (call: Call, bytes: number) => void): void;
+  /**
+   * Gives a payload with the same body for a send beside the call, which neither the call nor its caller's abort touches: at once, or with the call's
+   * outcome. `undefined`: its body is gone, or longer than so many bytes. Absent: this transport cannot.
+   */
+  copy?(bytes: number, given: (copy: Payload | undefined) => void): void;
 }
 
 /** One logical call. Readonly; a layer that changes it passes a changed copy on. */

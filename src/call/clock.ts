@@ -18,6 +18,13 @@ export const systemTimers: Timers = {
   clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout | undefined), // the cast: it is what setTimer gave
 };
 
+/** A timer that keeps no process alive. */
+export function setIdleTimer({ setTimer }: Timers, due: () => void, ms: number): unknown {
+  const timer = setTimer(due, ms);
+  if (typeof timer === "object" && timer !== null && "unref" in timer && typeof timer.unref === "function") timer.unref();
+  return timer;
+}
+
 const RealDate = Date;
 let mocked = false;
 let offset = 0;

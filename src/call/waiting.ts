@@ -18,3 +18,16 @@ export function waited(timers: Timers, ms: number, signal: Signal | undefined): 
     signal?.addEventListener("abort", abort, { once: true });
   });
 }
+
+/** Resolves with true when `promise` has, or with false at once when `signal` is aborted. The promise does not reject. */
+export function settledOr(promise: Promise<unknown>, signal: Signal | undefined): Promise<boolean> {
+  if (signal?.aborted === true) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const abort = (): void => resolve(false);
+    signal?.addEventListener("abort", abort, { once: true });
+    void promise.then(() => {
+      signal?.removeEventListener("abort", abort);
+      resolve(true);
+    });
+  });
+}

@@ -27,7 +27,7 @@ export function contradictions(input: unknown, path: string): CodedIssue[] {
         });
       else names.set(name, index);
     }
-    if (kind === "trace" || kind === "idempotency") {
+    if (kind === "trace" || kind === "idempotency" || kind === "route") {
       const first = single.get(kind);
       if (first !== undefined)
         issues.push({

@@ -3,6 +3,7 @@ import { breakerDefaults } from "../layers/breaker/definition.ts";
 import { fallbackDefaults } from "../layers/fallback/definition.ts";
 import { idempotencyDefaults } from "../layers/idempotency/definition.ts";
 import { retryDefaults } from "../layers/retry/definition.ts";
+import { routeDefaults } from "../layers/route/definition.ts";
 import { durationMs } from "./duration.ts";
 import type { LayerDefinition, LayerDefinitions, LayerKind } from "./policy.ts";
 import { type Queue, QUEUE_TIMEOUT } from "./schema.ts";
@@ -49,6 +50,7 @@ const filled = {
   fallback: ({ on, response }) => ({ on: on ?? fallbackDefaults.on, response }),
   fault: ({ delay, abort, shadow }) => ({ delay: delay ?? (false as const), abort: abort ?? (false as const), shadow: shadow ?? false }),
   idempotency: ({ header, methods }) => ({ header: header ?? idempotencyDefaults.header, methods: methods ?? idempotencyDefaults.methods }),
+  route: ({ kind: _kind, name: _name, ...settings }) => ({ ...routeDefaults, ...settings }),
   adopt: ({ engine }) => ({ engine }),
 } as const satisfies { readonly [K in LayerKind]: (layer: LayerDefinitions[K]) => object };
 

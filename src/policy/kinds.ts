@@ -8,6 +8,7 @@ import { faultDurations, faultSchema } from "../layers/fault/definition.ts";
 import { idempotencyDurations, idempotencySchema } from "../layers/idempotency/definition.ts";
 import { rateLimitDurations, rateLimitSchema } from "../layers/rateLimit/definition.ts";
 import { retryDurations, retrySchema } from "../layers/retry/definition.ts";
+import { routeDurations, routeSchema } from "../layers/route/definition.ts";
 import { timeoutDurations, timeoutSchema } from "../layers/timeout/definition.ts";
 import { traceDurations, traceSchema } from "../layers/trace/definition.ts";
 import type { LayerDefinitions, LayerKind } from "./policy.ts";
@@ -29,8 +30,9 @@ export const kinds: { readonly [K in LayerKind]: Kind<LayerDefinitions[K]> } = {
   fallback: { schema: fallbackSchema, durations: fallbackDurations },
   fault: { schema: faultSchema, durations: faultDurations },
   idempotency: { schema: idempotencySchema, durations: idempotencyDurations },
+  route: { schema: routeSchema, durations: routeDurations },
   adopt: { schema: adoptSchema, durations: adoptDurations },
 };
 
 /** Kinds of the design that this version does not have yet; named so that a policy from the future gets a clear answer. */
-export const PLANNED_KINDS: readonly string[] = ["hedge", "route", "sidecar", "mesh"];
+export const PLANNED_KINDS: readonly string[] = ["hedge", "sidecar", "mesh"];

@@ -7,6 +7,7 @@ import type { FaultDefinition } from "../layers/fault/definition.ts";
 import type { IdempotencyDefinition } from "../layers/idempotency/definition.ts";
 import type { RateLimitDefinition } from "../layers/rateLimit/definition.ts";
 import type { RetryDefinition } from "../layers/retry/definition.ts";
+import type { RouteDefinition } from "../layers/route/definition.ts";
 import type { TimeoutDefinition } from "../layers/timeout/definition.ts";
 import type { TraceDefinition } from "../layers/trace/definition.ts";
 
@@ -21,6 +22,7 @@ export interface LayerDefinitions {
   readonly fallback: FallbackDefinition;
   readonly fault: FaultDefinition;
   readonly idempotency: IdempotencyDefinition;
+  readonly route: RouteDefinition;
   readonly adopt: AdoptDefinition;
 }
 

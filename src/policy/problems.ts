@@ -54,8 +54,10 @@ export const problems = {
   PM0305: error("Two policies have the same name"),
   PM0306: error("Layers share a name, but are not equal"),
   PM0307: error("A response without body has one"),
-  PM0308: error("An adopted instance is not there"),
+  PM0308: error("An adopted instance, or a function, is not there"),
   PM0309: error("An adopted breaker gives one call the response of another"),
+  PM0310: error("A regular expression could run for too long"),
+  PM0311: error("An endpoint stands twice in one list"),
 
   PM0501: warning("A timeout never falls due"),
   PM0502: warning("The retry has no budget"),

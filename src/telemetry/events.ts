@@ -48,6 +48,8 @@ export interface AttemptEvent extends About, CameOut {
   readonly type: "attempt";
   /** Which send of the call it was; 1 is the first. */
   readonly attempt: number;
+  /** The endpoint that a `route` layer had picked for it: its origin. */
+  readonly endpoint?: string;
 }
 
 /** A call came out. */
@@ -59,8 +61,14 @@ export interface CallEvent extends About, CameOut {
 
 export type TelemetryEvent = DecisionEvent | AttemptEvent | CallEvent;
 
-export function attemptEvent({ record }: Call, outcome: Outcome<unknown>, attempt: number, tookMs: number): AttemptEvent {
-  return { type: "attempt", ...about(record), attempt, ...cameOut(outcome, tookMs) };
+export function attemptEvent({ record, endpoint }: Call, outcome: Outcome<unknown>, attempt: number, tookMs: number): AttemptEvent {
+  return {
+    type: "attempt",
+    ...about(record),
+    attempt,
+    ...(endpoint === undefined ? {} : { endpoint: endpoint.key }),
+    ...cameOut(outcome, tookMs),
+  };
 }
 
 export function callEvent(record: CallRecord, outcome: Outcome<unknown>, tookMs: number): CallEvent {

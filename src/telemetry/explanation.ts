@@ -35,6 +35,8 @@ export interface Explanation {
   readonly layers: readonly ExplainedLayer[];
   /** What layers decided, where they did more than pass the call on, in order of time. */
   readonly decisions: readonly Decision[];
+  /** Where a `route` layer has sent the attempts: the endpoint of each, by its origin. Empty without a route. */
+  readonly endpoints: readonly { readonly attempt: number; readonly endpoint: string }[];
   /** The same for people: one line for each layer and each decision. */
   readonly text: string;
 }
@@ -55,6 +57,7 @@ export function explanationOf(record: CallRecord): Explanation {
     tookMs,
     layers,
     decisions,
+    endpoints: endpointsOf(record),
     text: [head, ...lines(record, layers)].join("\n"),
   };
 }
@@ -71,11 +74,21 @@ function explainedLayers({ layers, decisions = [], attempts, outcome }: CallReco
   }));
 }
 
-function lines({ layers }: CallRecord, explained: readonly ExplainedLayer[]): readonly string[] {
+function endpointsOf({ visits }: CallRecord): Explanation["endpoints"] {
+  const all: { readonly attempt: number; readonly endpoint: string }[] = [];
+  for (let visit = visits; visit !== undefined; visit = visit.before) all.push({ attempt: visit.nth, endpoint: visit.address.key });
+  return all.toReversed();
+}
+
+function lines(record: CallRecord, explained: readonly ExplainedLayer[]): readonly string[] {
+  const { layers } = record;
+  const endpoints = endpointsOf(record);
   const labels = layers.map(labelOf);
   const width = Math.max(0, ...labels.map(({ length }) => length));
   return explained.flatMap(({ index, reached, decisions }) => {
-    const did = decisions.length > 0 ? decisions.map(sentenceOf) : [reached ? "let it pass" : "was not reached"];
+    const sent = layers[index]?.kind === "route" ? endpoints.map((one) => `sent attempt ${one.attempt} to ${one.endpoint}`) : [];
+    const did = [...sent, ...decisions.map(sentenceOf)];
+    if (did.length === 0) did.push(reached ? "let it pass" : "was not reached");
     return did.map((sentence, line) => `  ${(line === 0 ? (labels[index] ?? "") : "").padEnd(width)}  ${sentence}`);
   });
 }

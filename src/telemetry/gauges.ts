@@ -2,7 +2,7 @@
 import type { Attributes, BatchObservableResult, Meter, Observable } from "@opentelemetry/api";
 import type { ClientStatus, LayerStatus } from "../call/status.ts";
 
-/** How many targets of a policy are shown: an SDK keeps 2,000 attribute sets of an instrument, and a breaker takes four. */
+/** How many targets and endpoints of a policy are shown: an SDK keeps 2,000 attribute sets of an instrument, and a breaker takes four. */
 const MOST_TARGETS = 400;
 
 const BREAKER_STATES = ["closed", "open", "half-open", "isolated"] as const;
@@ -23,8 +23,9 @@ export function newGauges(meter: Meter, status: () => ClientStatus): Gauges {
   );
   const queue = gauge("premesh.limiter.queue.length", "Calls that wait in the queue of a limiter.", "{call}");
   const budget = gauge("premesh.retry.budget.remaining", "Retries that the budget would still allow now.", "{retry}");
+  const ejected = gauge("premesh.endpoint.ejected", "Endpoints of a route that outlier detection keeps out now.", "{endpoint}");
   const info = gauge("premesh.policy.info", "1 for every policy in force; hash is its revision.", "1");
-  const all = [breakerState, inflight, limit, queue, budget, info];
+  const all = [breakerState, inflight, limit, queue, budget, ejected, info];
 
   const observeLayer = (result: BatchObservableResult, { kind, state }: LayerStatus, at: Attributes): void => {
     const observe = (observable: Observable, value: unknown): void => {
@@ -41,6 +42,8 @@ export function newGauges(meter: Meter, status: () => ClientStatus): Gauges {
       observe(queue, state["waiting"]);
     } else if (kind === "retry") {
       observe(budget, state["remaining"]);
+    } else if (kind === "route") {
+      observe(ejected, state["ejected"]);
     }
   };
 
@@ -50,9 +53,15 @@ export function newGauges(meter: Meter, status: () => ClientStatus): Gauges {
     if (current === undefined) return close();
     for (const [policy, { revision, targets }] of Object.entries(current().policies)) {
       result.observe(info, 1, { "premesh.policy": policy, hash: revision });
-      for (const [target, layers] of Object.entries(targets).slice(0, MOST_TARGETS)) {
-        for (const layer of layers)
-          observeLayer(result, layer, { "premesh.policy": policy, "premesh.target": target, "premesh.layer": layer.layer });
+      const shown = new Set<string>();
+      for (const [target, layers] of Object.entries(targets)) {
+        for (const layer of layers) {
+          const { endpoint } = layer;
+          if (shown.size >= MOST_TARGETS && !shown.has(`${target} ${endpoint ?? ""}`)) continue;
+          shown.add(`${target} ${endpoint ?? ""}`);
+          const at = { "premesh.policy": policy, "premesh.target": target, "premesh.layer": layer.layer };
+          observeLayer(result, layer, endpoint === undefined ? at : { ...at, "premesh.endpoint": endpoint });
+        }
       }
     }
   };

@@ -26,6 +26,12 @@ function why({ reason, consecutive, failed, slow, calls, window, probes }: Detai
 
 const limiterState = ({ limit, active, waiting }: Detail): string => `${active} of ${limit} under way, ${waiting} waiting`;
 
+const MIRROR_DROPPED: Readonly<Record<string, string>> = {
+  limit: "too many mirrored calls are under way",
+  body: "its body is gone or over the buffer",
+  transport: "calls of this transport are not mirrored",
+};
+
 /** For each kind the words of its decisions. In shadow the same words stand behind `would-be-`. */
 const sentences: { readonly [K in LayerKind]: Readonly<Record<string, Sentence>> } = {
   trace: {},
@@ -83,6 +89,24 @@ const sentences: { readonly [K in LayerKind]: Readonly<Record<string, Sentence>>
   fault: {
     delayed: ({ delayMs }) => `delayed by ${ms(delayMs)} on purpose`,
     aborted: (detail) => `answered ${result(detail)} on purpose`,
+  },
+  route: {
+    "no-endpoint": ({ error }) => `refused: no endpoint can take it${error === undefined ? "" : ` (${error})`}`,
+    "no-route": () => "refused: no entry fits it",
+    "endpoints-changed": ({ entry, endpoints, before }) => `entry ${entry} has ${counted(endpoints, "endpoint")}, before ${before}`,
+    "endpoints-cut": ({ entry, found }) => `entry ${entry} found ${counted(found, "endpoint")}, more than one may have`,
+    "discovery-failed": ({ entry, error, endpoints }) =>
+      `entry ${entry} found no endpoints (${error}); it keeps the ${endpoints} that it has`,
+    mirrored: ({ to }) => `sent to ${to} too`,
+    "mirror-failed": (detail) => `the mirror ${detail["to"]} answered ${result(detail)}`,
+    "mirror-dropped": ({ to, reason }) => `not sent to ${to} too: ${MIRROR_DROPPED[`${reason}`] ?? reason}`,
+    ejected: ({ endpoint, finding, forMs }) => `took ${endpoint} out${forMs === undefined ? "" : ` for ${ms(forMs)}`}: ${finding}`,
+    "not-ejected": ({ endpoint, finding, ejected, of }) => `left ${endpoint} in (${finding}): ${ejected} of ${of} are out already`,
+    returned: ({ endpoint, afterMs }) => `sends to ${endpoint} again, after ${ms(afterMs)}`,
+    panicked: ({ priority, available, endpoints }) =>
+      `sends to all endpoints of priority ${priority}: only ${available} of ${endpoints} are available`,
+    calmed: ({ priority, available, endpoints }) =>
+      `sends to available endpoints of priority ${priority} again: ${available} of ${endpoints}`,
   },
   adopt: {
     refused: ({ engine, error, retryAfterMs }) =>

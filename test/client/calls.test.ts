@@ -170,6 +170,7 @@ describe("explain", () => {
           ["retry", "retrying", 1],
           ["retry", "retrying", 2],
         ],
+        endpoints: [],
         text: "",
       },
     );

@@ -47,7 +47,7 @@ export function fencesOf(document: string): readonly Fence[] {
 /** The document without its fences. */
 export const prose = (document: string): string => read(document).replaceAll(/^ *```[^]*?^ *```/gm, "");
 
-const KNOWN = new Set(["with", "continues", "file", "prints", "scenario", "gives", "warns", "run", "output"]);
+const KNOWN = new Set(["with", "continues", "file", "prints", "scenario", "endpoints", "gives", "warns", "run", "output"]);
 
 function marksOf(line: string): ReadonlyMap<string, string> {
   const [, text] = /^\s*<!--\s*(.*?)\s*-->\s*$/.exec(line) ?? [];

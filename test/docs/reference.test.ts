@@ -67,7 +67,7 @@ describe("every field of a layer stands on its page, and no other", () => {
 
 /** Words that the runtime of a kind reports as `what`: where they are written out, and where a function takes them to report. */
 function decisionsOf(kind: string): readonly string[] {
-  const source = read(`src/layers/${kind}/runtime.ts`);
+  const source = globSync(`src/layers/${kind}/**/*.ts`, { cwd: root }).map(read).join("\n");
   const words = Array.from(source.matchAll(/(?:what:|\bstop\(|\brefusal\(|\breport\(|\benter\(|\bclose\()([^\n]*)/g), ([, line = ""]) =>
     Array.from(line.replaceAll(/(?:kind|reason): "[^"]*"/g, "").matchAll(/"([a-z-]+)"/g), ([, word = ""]) => word),
   ).flat();

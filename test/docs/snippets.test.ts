@@ -8,6 +8,7 @@
 //   <!-- file: policies.yaml --> is written to that file, beside the document's other snippets; a ts file is run only where another imports it
 //   <!-- scenario -->            is a scenario of premesh/testing, not a policy
 //   <!-- prints -->              on a text fence: what the ts snippet before it prints
+//   <!-- endpoints -->           is a file of endpoints for route
 //   <!-- gives: PM0203 -->       is wrong or questionable, and test/docs/problems.test.ts holds that it has this problem
 //   <!-- warns: PM0511 -->       is right and meant so, though premesh check warns of this (test/policy/warnings.test.ts)
 import assert from "node:assert/strict";
@@ -17,6 +18,8 @@ import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { after, describe, test } from "node:test";
 import * as premesh from "../../src/index.ts";
+import { foundInFile } from "../../src/layers/route/discovery/slice.ts";
+import { readText } from "../../src/policy/text.ts";
 import { parseScenario } from "../../src/testing/index.ts";
 import { entries } from "../tools/entries.ts";
 import { documents, type Fence, fencesOf, read, root } from "./markdown.ts";
@@ -143,12 +146,13 @@ describe("every ts snippet runs", { concurrency: Math.min(4, availableParallelis
   }
 });
 
-describe("every yaml and json snippet is a set of policies, or the scenario that it says it is", () => {
+describe("every yaml and json snippet is a set of policies, or what it says it is", () => {
   for (const { document, fences } of all) {
     for (const { line, language, marks, text } of fences) {
       if ((language !== "yaml" && language !== "json") || marks.has("gives")) continue;
       test(`${document}:${line}`, () => {
         if (marks.has("scenario")) parseScenario(text);
+        else if (marks.has("endpoints")) assert.ok(foundInFile(readText(text).value, undefined).length > 0);
         else assert.ok(premesh.parsePolicies(text).length > 0);
       });
     }

@@ -1,6 +1,19 @@
 // Random valid policies, for property tests: every kind of layer with every field, in any order.
 import fc from "fast-check";
-import type { Condition, Duration, LayerDefinition, LayerKind, Match, Policy, Trip } from "../../src/index.ts";
+import type {
+  Balance,
+  Condition,
+  Duration,
+  FieldMatch,
+  HashKey,
+  LayerDefinition,
+  LayerKind,
+  Match,
+  Policy,
+  RouteMatch,
+  RouteTarget,
+  Trip,
+} from "../../src/index.ts";
 import { CONDITIONS, GRPC_STATUSES } from "../../src/policy/conditions.ts";
 import { durationMs } from "../../src/policy/duration.ts";
 
@@ -46,6 +59,66 @@ const trips: fc.Arbitrary<Trip> = fc.oneof(
   fc.record({ consecutive: fc.integer({ min: 1, max: 1_000_000 }) }),
   fc.record({ failureRate: rates, ...windows }),
   fc.record({ slowRate: rates, slowerThan: durations(), ...windows }),
+);
+
+const origins = fc.constantFrom("https://a.internal", "http://10.0.0.1:8080", "http://[::1]:80/", "http://10.0.0.2:8080");
+const weights = fc.oneof(fc.nat(1_000_000), fc.double({ min: 0.001, max: 1_000, noNaN: true }));
+const priorities = fc.nat(127);
+const localities = fc.constantFrom("eu", "eu/a", "eu/a/1");
+const hashKeys: fc.Arbitrary<HashKey> = fc.oneof<fc.Arbitrary<HashKey>[]>(
+  fc.record({ header: headerNames }),
+  fc.record({ cookie: headerNames }),
+  fc.record({ path: fc.constant<true>(true) }),
+);
+const fieldMatches = (name: fc.Arbitrary<string>): fc.Arbitrary<FieldMatch[]> =>
+  fc.array(
+    fc.oneof(
+      fc.record({ name, exact: fc.string() }),
+      fc.record({ name, prefix: fc.string({ minLength: 1 }), invert: fc.boolean() }),
+      fc.record({ name, regex: fc.constantFrom("a+", "[a-z]{2}(?:x|y)?") }),
+      fc.record({ name, present: fc.boolean() }),
+    ),
+    { minLength: 1, maxLength: 2 },
+  );
+const routeMatches: fc.Arbitrary<RouteMatch> = fc.record(
+  {
+    path: fc.oneof(fc.constantFrom("/", "/v1"), fc.record({ exact: fc.constant("/v1") }), fc.record({ regex: fc.constant("/v[0-9]+/.*") })),
+    methods,
+    headers: fieldMatches(headerNames),
+    query: fieldMatches(identifiers),
+    service: fc.constant("payments.v1.Payments"),
+    method: fc.constant("Charge"),
+  },
+  { requiredKeys: ["service"] },
+);
+const sources: fc.Arbitrary<Omit<RouteTarget, "match">> = fc.oneof(
+  fc.record({
+    endpoints: fc.uniqueArray(
+      fc.oneof(
+        origins,
+        fc.record({ url: origins, weight: weights, priority: priorities, locality: localities }, { requiredKeys: ["url"] }),
+      ),
+      { maxLength: 3, selector: (one) => (typeof one === "string" ? one : one.url) },
+    ),
+  }),
+  fc.record({ dns: origins, refresh: durations() }, { requiredKeys: ["dns"] }),
+  fc.record({ srv: fc.constantFrom("_http._tcp.a.internal", "https://_grpc._tcp.a.internal") }),
+  fc.record({
+    file: fc.oneof(
+      fc.constant("a.json"),
+      fc.record({ path: fc.constant("a.yaml"), port: fc.constantFrom("http", 80) }, { requiredKeys: ["path"] }),
+    ),
+  }),
+);
+const routeTargets: fc.Arbitrary<RouteTarget> = fc
+  .tuple(sources, fc.record({ match: routeMatches, weight: weights, priority: priorities, locality: localities }, { requiredKeys: [] }))
+  .map(([source, more]) => ({ ...source, ...more }));
+const balances: fc.Arbitrary<Balance> = fc.oneof(
+  fc.constantFrom<Balance[]>("round-robin", "least-request", "peak-ewma", "random"),
+  fc.record({ leastRequest: fc.record({ choiceCount: fc.integer({ min: 2, max: 100 }) }, { requiredKeys: [] }) }),
+  fc.record({ peakEwma: fc.record({ decay: durations(), defaultRtt: durations() }, { requiredKeys: [] }) }),
+  hashKeys.map((maglev) => ({ maglev })),
+  hashKeys.map((key) => ({ ringHash: { ...key, minimumRingSize: 64 } })),
 );
 
 const refusing = { shadow: fc.boolean() };
@@ -134,17 +207,39 @@ export const layersByKind: { readonly [K in Exclude<LayerKind, "adopt">]: fc.Arb
       { requiredKeys: ["kind"] },
     )
     .filter(({ delay, abort }) => delay !== undefined || abort !== undefined),
+  route: fc.record(
+    {
+      kind: fc.constant("route"),
+      to: fc.array(routeTargets, { minLength: 1, maxLength: 3 }),
+      balance: balances,
+      slowStart: fc.record(
+        { window: durations(), aggression: fc.integer({ min: 1, max: 5 }), minWeightPercent: percents },
+        { requiredKeys: ["window"] },
+      ),
+      outliers: fc.record({ interval: durations(), consecutive5xx: fc.nat(100), maxEjectionPercent: fc.nat(100) }, { requiredKeys: [] }),
+      sticky: hashKeys,
+      locality: localities,
+      overprovisioningFactor: fc.integer({ min: 1, max: 100 }),
+      panicThreshold: percents,
+      host: fc.constantFrom("preserve", "rewrite"),
+      mirror: fc.record(
+        { to: origins, percent: percents, timeout: durations(), limit: fc.integer({ min: 1, max: 10_000 }), buffer: fc.nat(1_000_000) },
+        { requiredKeys: ["to"] },
+      ),
+    },
+    { requiredKeys: ["kind", "to"] },
+  ),
   idempotency: fc.record({ kind: fc.constant("idempotency"), header: headerNames, methods: anyMethods }, { requiredKeys: ["kind"] }),
 };
 
-/** Lists of layers that may stand together: at most one trace and one idempotency, names apart. */
+/** Lists of layers that may stand together: at most one trace, one idempotency and one route, names apart. */
 export const layerLists: fc.Arbitrary<readonly LayerDefinition[]> = fc
   .array(fc.tuple(fc.oneof(...Object.values<fc.Arbitrary<LayerDefinition>>(layersByKind)), fc.option(identifiers)), { maxLength: 8 })
   .map((pairs) => {
     const names = new Set<string>();
     const single = new Set<string>();
     return pairs.flatMap(([layer, name]): LayerDefinition[] => {
-      if (layer.kind === "trace" || layer.kind === "idempotency") {
+      if (layer.kind === "trace" || layer.kind === "idempotency" || layer.kind === "route") {
         if (single.has(layer.kind)) return [];
         single.add(layer.kind);
       }

@@ -8,7 +8,7 @@ import { type End, newEnd } from "../../src/call/end.ts";
 import { seededRandom } from "../../src/call/env.ts";
 import { newRecord } from "../../src/call/record.ts";
 import type { Failure, Outcome, Success } from "../../src/call/outcome.ts";
-import { compilePolicy, type NamedLayers } from "../../src/compile.ts";
+import { compilePolicy, type NamedLayers, type Stateful } from "../../src/compile.ts";
 import { definePolicy } from "../../src/policy/define.ts";
 import type { LayerDefinition } from "../../src/policy/policy.ts";
 
@@ -59,6 +59,8 @@ export interface Bare {
   /** What the next calls at the bottom get; the last of the list holds on. */
   answers(...answers: Answer[]): void;
   state(layer: string, target?: string): LayerState;
+  /** Every layer that keeps state, behind a route for each endpoint. */
+  states(target?: string): readonly Stateful[];
   /** Asserts that no layer holds anything: no permit, no place in a queue, no probe, no share of a budget. */
   idle(target?: string): void;
   status(layer: string, target?: string): Readonly<Record<string, unknown>>;
@@ -119,6 +121,7 @@ export function bare(layers: readonly LayerDefinition[], { now = () => Date.now(
       used = 0;
     },
     state,
+    states: (target = "peer") => compiled.statesOf(target),
     idle: (target = "peer") => {
       for (const { layer, state: of } of compiled.statesOf(target)) {
         const { active = 0, retries = 0, waiting = 0, probes } = of.status();

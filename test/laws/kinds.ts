@@ -17,6 +17,7 @@ import CircuitBreaker from "opossum";
 import {
   adopt,
   type Adoptable,
+  type Balance,
   breaker,
   bulkhead,
   type Duration,
@@ -27,6 +28,7 @@ import {
   type LayerKind,
   rateLimit,
   retry,
+  route,
   timeout,
   trace,
   type Trip,
@@ -63,6 +65,17 @@ const trip: fc.Arbitrary<Trip> = fc.oneof(
   fc.record({ consecutive: fc.integer({ min: 1, max: 4 }) }),
   fc.record({ failureRate: share, minCalls: fc.integer({ min: 1, max: 4 }), window: ms(1_000) }),
   fc.record({ slowRate: share, slowerThan: ms(1_000), minCalls: fc.integer({ min: 1, max: 4 }), window: ms(1_000) }),
+);
+const someEndpoints = fc
+  .integer({ min: 1, max: 12 })
+  .map((count) => Array.from({ length: count }, (_, n) => `http://10.0.0.${n + 1}:8080`));
+const balance: fc.Arbitrary<Balance> = fc.constantFrom<Balance[]>(
+  "round-robin",
+  "least-request",
+  "peak-ewma",
+  "random",
+  { ringHash: { path: true } },
+  { maglev: { header: "x-user" } },
 );
 const hour = { slowerThan: long, window: long, minCalls: 1, slowRate: 0.1 } as const;
 
@@ -214,6 +227,32 @@ export const kinds: { readonly [K in LayerKind]: Kind } = {
     holding: [{ state: "in flight", layer: idempotency({ methods: ["*"] }), sent: 1 }],
     repeats: false,
   },
+  route: {
+    healthy: fc
+      .record({ endpoints: someEndpoints, balance, outliers: fc.constantFrom(undefined, {}), weight: fc.constantFrom(undefined, 3) })
+      .map(({ endpoints, weight, outliers, ...options }) =>
+        route({
+          to: [{ endpoints, ...(weight === undefined ? {} : { weight }) }],
+          ...options,
+          ...(outliers === undefined ? {} : { outliers }),
+        }),
+      ),
+    acting: fc.oneof(
+      someEndpoints.map((endpoints) => route({ to: [{ endpoints }], outliers: { consecutive5xx: 1, baseEjectionTime: "100ms" } })),
+      fc.record({ endpoints: someEndpoints, balance }).map(({ endpoints, ...options }) => route({ to: [{ endpoints }], ...options })),
+      fc.constant(route({ to: [{ match: { methods: ["POST"] }, endpoints: ["http://10.0.0.1"] }] })),
+      fc.constant(route({ to: [{ endpoints: [] }] })),
+    ),
+    holding: [
+      { state: "in flight", layer: route({ to: [{ endpoints: ["http://10.0.0.1"] }] }), sent: 1 },
+      {
+        state: "waiting for the first answer of a source",
+        layer: route({ to: [{ endpoints: () => new Promise<never>(() => undefined) }] }),
+        sent: 0,
+      },
+    ],
+    repeats: false,
+  },
   adopt: {
     healthy: adopted(
       () => cockatielRetry(handleAll, { maxAttempts: 2 }),
@@ -250,14 +289,14 @@ export const kinds: { readonly [K in LayerKind]: Kind } = {
   },
 };
 
-/** Stacks of 1 to 6 layers in any order; `trace` and `idempotency` at most once, as definitions ask. */
+/** Stacks of 1 to 6 layers in any order; `trace`, `idempotency` and `route` at most once, as definitions ask. */
 export function stacks(field: "healthy" | "acting", keep: (kind: Kind) => boolean = () => true): fc.Arbitrary<readonly LayerDefinition[]> {
   const layers = fc.oneof(
     ...Object.values(kinds)
       .filter(keep)
       .map((kind) => kind[field]),
   );
-  const single = ({ kind }: LayerDefinition): boolean => kind === "trace" || kind === "idempotency";
+  const single = ({ kind }: LayerDefinition): boolean => kind === "trace" || kind === "idempotency" || kind === "route";
   return fc
     .array(layers, { minLength: 1, maxLength: 6 })
     .map((list) => list.filter((layer, index) => !single(layer) || list.findIndex(({ kind }) => kind === layer.kind) === index));

@@ -1,5 +1,6 @@
 // What a layer is set to, in words: one line for each thing that it does.
 import type { Trip } from "../../layers/breaker/definition.ts";
+import type { RouteTarget } from "../../layers/route/definition.ts";
 import { type Settings, withDefaults } from "../../policy/defaults.ts";
 import { counted, round, time } from "../../policy/figures.ts";
 import type { LayerDefinition, LayerKind } from "../../policy/policy.ts";
@@ -44,8 +45,30 @@ const words: { readonly [K in LayerKind]: Words<K> } = {
     ...(abort === false ? [] : [`answers ${abort.percent} % of ${seen(where)} with ${abort.status ?? abort.code}`]),
   ],
   idempotency: ({ header, methods }) => [`${header} on ${methods.some((method) => method === "*") ? "every method" : methods.join(", ")}`],
+  route: ({ to, balance, mirror, host }) => [
+    ...to.map(routeTargetWords),
+    `picked by ${typeof balance === "string" ? balance : Object.keys(balance).join()}, ${host === "rewrite" ? "called by their addresses" : "called by the name of the target"}`,
+    ...(mirror === undefined ? [] : [`${mirror.percent ?? 100} % of the calls are sent to ${mirror.to} too`]),
+  ],
   adopt: ({ engine }) => [`a live instance of ${engine}`],
 };
+
+function routeTargetWords({ match, weight, endpoints, dns, srv, file, priority = 0 }: RouteTarget): string {
+  const share = weight === undefined ? "" : `weight ${weight}: `;
+  const where =
+    dns ??
+    srv ??
+    (file === undefined ? undefined : `the endpoints in ${typeof file === "string" ? file : file.path}`) ??
+    endpointWords(endpoints);
+  const later = priority === 0 ? "" : `, with priority ${priority}`;
+  return `${share}to ${where}${later}${match === undefined ? "" : `, for calls that fit ${JSON.stringify(match)}`}`;
+}
+
+function endpointWords(endpoints: RouteTarget["endpoints"]): string {
+  if (endpoints === "function") return "what a function finds";
+  const urls = (endpoints ?? []).map((one) => (typeof one === "string" ? one : one.url));
+  return urls.length > 5 ? `${urls.slice(0, 5).join(", ")} and ${urls.length - 5} more` : urls.join(", ") || "no endpoint";
+}
 
 const seen = ({ insideRetry }: Where): string => (insideRetry ? "attempts" : "calls");
 

@@ -11,7 +11,7 @@ export function fetchCall(input: FetchInput, init: FetchInit | undefined, url: U
   const { idempotent, idempotencyKey } = init?.premesh ?? {};
   return newCall({
     record,
-    metadata: new FetchMetadata(input, init),
+    metadata: new FetchMetadata(input, init, url),
     signal,
     idempotent,
     idempotencyKey,

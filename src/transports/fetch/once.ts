@@ -32,6 +32,7 @@ export const once = (body: unknown): body is ReadableStream | AsyncIterable<Uint
 export function oncePayload(sent: Sent, given: unknown, request: Request | undefined): FetchPayload {
   let bound = 0;
   let replay: Replay | undefined;
+  let copies: ((whole: Uint8Array | undefined) => void)[] | undefined;
   let attempts = 0;
   // without `duplex` fetch refuses the stream, with its own words
   const { duplex } = (sent.init ?? {}) as FetchInit & { readonly duplex?: string }; // the cast: undici's extension
@@ -73,11 +74,33 @@ export function oncePayload(sent: Sent, given: unknown, request: Request | undef
       replay ??= newReplay(sourceOf(request.body ?? new ReadableStream()), bound);
       return replay.whole() ?? replay.open();
     },
+    copy: (bytes, give) => {
+      bound = Math.max(bound, bytes);
+      (copies ??= []).push((whole) => give(whole === undefined || whole.byteLength > bytes ? undefined : copied(sent, whole)));
+    },
     settle: (unanswered, why) => {
+      for (const copy of copies ?? []) copy(replay?.whole());
       replay?.settle(unanswered);
       const unsent = attempts === 0 && unanswered ? (given ?? request?.body) : undefined;
       if (unsent instanceof ReadableStream && !unsent.locked) void unsent.cancel(why).catch(() => undefined);
     },
+  };
+}
+
+/** A payload with the same body, if it is one that fetch cannot read again, for a send that the caller's abort does not end. */
+export function copied(sent: Sent, whole?: Uint8Array): FetchPayload {
+  const { input, init, url, dispatcher } = sent;
+  const nothing = (): undefined => undefined;
+  return {
+    input,
+    init: { ...init, signal: null },
+    url,
+    signal: undefined,
+    dispatcher,
+    replayable: true,
+    bodyFailed: false,
+    body: () => whole,
+    settle: nothing,
   };
 }
 

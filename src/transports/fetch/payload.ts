@@ -1,5 +1,5 @@
 // Makes the payload of a fetch: what its attempts send, and what of it can be sent again.
-import { type FetchPayload, once, oncePayload, type Sent } from "./once.ts";
+import { copied, type FetchPayload, once, oncePayload, type Sent } from "./once.ts";
 import { type FetchInit, type FetchInput, requestIn } from "./request.ts";
 import type { Dispatcher } from "./tap.ts";
 
@@ -10,19 +10,7 @@ export function payloadOf(input: FetchInput, init: FetchInit | undefined, url: U
   const request = requestIn(input);
   const given: unknown = init?.body ?? undefined;
   const dispatcher = dispatcherOf(request, init);
-  if (request === undefined && !once(given)) {
-    return {
-      input,
-      init: copyable(init),
-      url,
-      signal,
-      dispatcher,
-      replayable: true,
-      bodyFailed: false,
-      body: nothing,
-      settle: nothing,
-    };
-  }
+  if (request === undefined && !once(given)) return plain({ input, init: copyable(init), url, signal, dispatcher });
   const sent: Sent = {
     input,
     init: request === undefined || hasFields(init) ? copyable(init) : referring(request),
@@ -32,7 +20,24 @@ export function payloadOf(input: FetchInput, init: FetchInit | undefined, url: U
   };
   const unread = request !== undefined && request.body !== null && !request.bodyUsed && !request.body.locked;
   if (once(given) || (given === undefined && unread)) return oncePayload(sent, given, given === undefined ? request : undefined);
-  return { ...sent, replayable: true, bodyFailed: false, body: nothing, settle: nothing };
+  return plain(sent);
+}
+
+const plain = ({ input, init, url, signal, dispatcher }: Sent): FetchPayload => ({
+  input,
+  init,
+  url,
+  signal,
+  dispatcher,
+  replayable: true,
+  bodyFailed: false,
+  body: nothing,
+  copy: copyPlain,
+  settle: nothing,
+});
+
+function copyPlain(this: FetchPayload, _bytes: number, given: (copy: FetchPayload) => void): void {
+  given(copied(this));
 }
 
 /** Whether there is anything in `init` for fetch. */

@@ -82,14 +82,18 @@ export function unfollowed(signal: Signal | undefined, end: End | undefined): vo
 export class FetchMetadata implements Metadata {
   readonly #input: FetchInput;
   readonly #init: RequestInit | undefined;
+  readonly #url: URL;
   #headers: Headers | undefined = undefined;
 
-  constructor(input: FetchInput, init: RequestInit | undefined) {
+  constructor(input: FetchInput, init: RequestInit | undefined, url: URL) {
     this.#input = input;
     this.#init = init;
+    this.#url = url;
   }
 
+  /** `:path` is the path with the query, as in HTTP/2. */
   get(name: string): string | undefined {
+    if (name === ":path") return this.#url.pathname + this.#url.search;
     this.#headers ??= headersOf(this.#input, this.#init);
     return this.#headers.get(name) ?? undefined;
   }

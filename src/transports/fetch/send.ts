@@ -8,12 +8,13 @@ import { Abort, nativeSignal, type Signal } from "../../call/signal.ts";
 import { parseRetryAfter } from "../../call/retry-after.ts";
 import { runtimeFetch } from "./beneath.ts";
 import { watched } from "./foreign.ts";
+import { attributesOf } from "./attributes.ts";
+import { destination, detourOf, hosted } from "./destination.ts";
+import type { Field } from "./field.ts";
 import { type Drop, newDrop } from "./drop.ts";
 import type { FetchPayload } from "./once.ts";
-import { type FetchFunction, type FetchInput, requestIn } from "./request.ts";
+import { type FetchFunction, requestIn } from "./request.ts";
 import { Tap } from "./tap.ts";
-
-type Field = readonly [name: string, value: string];
 
 /** The time that is left, as Envoy words it: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter */
 const DEADLINE_FIELD = "x-envoy-expected-rq-timeout-ms";
@@ -47,9 +48,15 @@ function attempt(
   if (foreign) record.sent++;
   const span = call.tracer?.start(call, attributesOf(call, payload.url));
   const fields = fieldsOf(call, span, env);
-  const tap = new Tap(payload.dispatcher, fields, () => {
-    if (!foreign) record.sent++;
-  });
+  const detour = call.endpoint === undefined ? undefined : detourOf(call, call.endpoint, payload.url);
+  const tap = new Tap(
+    payload.dispatcher,
+    fields,
+    () => {
+      if (!foreign) record.sent++;
+    },
+    detour,
+  );
   // fetch leaves its listeners on a signal until they are collected, so one that lives long is followed by one that does not
   const followed = !foreign && payload.signal !== undefined && payload.signal === payload.init?.signal;
   const heard = followed ? new Abort(payload.signal) : undefined;
@@ -73,8 +80,9 @@ function attempt(
   let sending: Promise<Response>;
   try {
     // what is awaited inside may be any thenable, of a mock
-    const init = foreign ? foreignInit(call, payload, tap, fields) : nativeInit(call, payload, tap, heard);
-    const to = destination(call, payload);
+    const elsewhere = foreign ? (detour?.to ?? call.origin) : call.origin;
+    const init = foreign ? foreignInit(call, payload, tap, hosted(fields, detour), elsewhere) : nativeInit(payload, tap, elsewhere, heard);
+    const to = destination(payload, elsewhere);
     sending = Promise.resolve(span === undefined ? fetch(to, init) : span.within(() => fetch(to, init)));
   } catch (error) {
     return Promise.resolve(failed(error)); // what throws at once fails like what fails later: nothing may be thrown past the layers
@@ -158,16 +166,16 @@ function failureOf(error: unknown, call: Call, payload: FetchPayload, tap: Tap, 
 
 // The casts below: `dispatcher` and `duplex` are undici's extensions of RequestInit, and the tap is a dispatcher by shape.
 
-function nativeInit(call: Call, payload: FetchPayload, tap: Tap, heard?: Abort): RequestInit {
-  const body = payload.body(call.origin !== undefined);
+function nativeInit(payload: FetchPayload, tap: Tap, elsewhere: string | undefined, heard?: Abort): RequestInit {
+  const body = payload.body(elsewhere !== undefined);
   const init: RequestInit & { duplex?: "half" } = { ...payload.init, dispatcher: tap } as unknown as RequestInit;
   if (heard !== undefined) init.signal = heard.native();
   return body === undefined ? init : Object.assign(init, { body, duplex: "half" });
 }
 
 /** A foreign fetch may not know dispatchers, so signal and fields go the way that every fetch knows; the fields below then find theirs set. */
-function foreignInit(call: Call, payload: FetchPayload, tap: Tap, fields: readonly Field[]): RequestInit {
-  const init = nativeInit(call, payload, tap);
+function foreignInit(call: Call, payload: FetchPayload, tap: Tap, fields: readonly Field[], elsewhere: string | undefined): RequestInit {
+  const init = nativeInit(payload, tap, elsewhere);
   // a signal that is none stays, so that fetch says so
   if (call.signal !== undefined && typeof (init.signal ?? call.signal).addEventListener === "function")
     init.signal = nativeSignal(call.signal);
@@ -192,27 +200,6 @@ function joined(given: NonNullable<RequestInit["headers"]>, fields: readonly Fie
   }
 }
 
-/** Where to: what the caller said, or the same path at another origin. */
-function destination(call: Call, { input, url }: FetchPayload): FetchInput {
-  if (call.origin === undefined) return input;
-  const there = new URL(url.pathname + url.search, call.origin);
-  const request = requestIn(input);
-  if (request === undefined) return there;
-  const { method, headers, redirect, signal, credentials, cache, referrer, referrerPolicy, integrity, keepalive } = request;
-  return new (request.constructor as typeof Request)(there, {
-    method,
-    headers,
-    redirect,
-    signal,
-    credentials,
-    cache,
-    referrer,
-    referrerPolicy,
-    integrity,
-    keepalive,
-  }); // the cast: a Request is made by its class
-}
-
 const none: readonly Field[] = [];
 
 function fieldsOf(call: Call, span: AttemptSpan | undefined, env: Pick<Env, "now" | "timers">): readonly Field[] {
@@ -221,15 +208,4 @@ function fieldsOf(call: Call, span: AttemptSpan | undefined, env: Pick<Env, "now
   for (let field = call.added; field !== undefined; field = field.before) fields.push([field.name, field.value]);
   if (call.deadline !== Number.POSITIVE_INFINITY) fields.push([DEADLINE_FIELD, String(Math.max(1, Math.ceil(call.deadline - env.now())))]);
   return fields;
-}
-
-/** Query parameters whose values are credentials (OpenTelemetry's semantic conventions, `url.full`). */
-const SECRET_PARAMETERS = ["AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature"];
-
-function attributesOf(call: Call, url: URL): Record<string, string | number> {
-  const shown = new URL(call.origin === undefined ? url.href : url.pathname + url.search, call.origin);
-  shown.username = shown.password = "";
-  for (const name of SECRET_PARAMETERS) if (shown.searchParams.has(name)) shown.searchParams.set(name, "REDACTED");
-  const port = shown.port === "" ? (shown.protocol === "https:" ? 443 : 80) : Number(shown.port);
-  return { "http.request.method": call.method, "server.address": shown.hostname, "server.port": port, "url.full": shown.href };
 }

@@ -9,6 +9,8 @@ type Headers_ = Record<string, string> | string[];
 
 /** What fetch hands to a dispatcher; the fields that we look at. */
 interface DispatchOptions {
+  /** Where to: each hop of a redirect has its own. */
+  origin?: string | URL;
   headers?: Headers_ | Iterable<[string, string]> | null;
 }
 
@@ -29,6 +31,16 @@ function globalDispatcher(handler: Handler): Dispatcher {
   const found = globals[first] ?? globals[second];
   if (found === undefined) throw new TypeError("premesh: fetch has no global dispatcher; pass createClient your own fetch function");
   return found;
+}
+
+/** Sends requests for one origin to an address instead. */
+export interface Detour {
+  /** The origin that fetch asks for. Redirects to other origins go there. */
+  readonly from: string;
+  /** The origin of the address. */
+  readonly to: string;
+  /** What the peer is called in Host; undici takes the name for TLS from there. `undefined`: by its address. */
+  readonly host: string | undefined;
 }
 
 /** One `fetch` seen from below. A class, since undici's API asks for an object with a `dispatch` method. */
@@ -52,8 +64,10 @@ export class Tap implements Dispatcher, Listener {
   readonly #under: Dispatcher | undefined;
   readonly #fields: readonly (readonly [name: string, value: string])[];
   readonly #onConnected: () => void;
+  readonly #detour: Detour | undefined;
 
-  constructor(under: Dispatcher | undefined, fields: readonly (readonly [string, string])[], onConnected: () => void) {
+  constructor(under: Dispatcher | undefined, fields: readonly (readonly [string, string])[], onConnected: () => void, detour?: Detour) {
+    this.#detour = detour;
     this.#under = under;
     this.#fields = fields;
     this.#onConnected = onConnected;
@@ -65,10 +79,12 @@ export class Tap implements Dispatcher, Listener {
     this.#open++;
     this.#abort = undefined;
     for (const [name, value] of this.#fields) addField(options, name, value);
+    const detour = this.#detour;
+    const there = detour !== undefined && String(options.origin) === detour.from ? detoured(options, detour) : options;
     const agent = this.#under ?? globalDispatcher(handler);
     this.#handler = handler;
     listen(handler, this);
-    if (this.#aborted === undefined) return agent.dispatch(options, handler);
+    if (this.#aborted === undefined) return agent.dispatch(there, handler);
     fail(handler, this.#aborted.reason);
     return true;
   }
@@ -109,6 +125,12 @@ export class Tap implements Dispatcher, Listener {
     this.#open--;
     if (this.#returned && this.#open === 0) endNow(this.end, error);
   }
+}
+
+function detoured(options: DispatchOptions, { to, host }: Detour): DispatchOptions {
+  const there = { ...options, origin: to };
+  if (host !== undefined) addField(there, "host", host);
+  return there;
 }
 
 /** Adds a header field unless the caller has set it. */

@@ -10,8 +10,10 @@ export interface Attempt {
   readonly signal: AbortSignal;
   /** Which attempt this is; 1 is the first. */
   readonly attempt: number;
-  /** Where to: the target of the call, or that of a fallback layer. */
+  /** Where to: the target of the call, or that of a fallback layer; under a `route` the address of the endpoint, `"10.0.0.1:8080"`. */
   readonly target: string;
+  /** The endpoint that a `route` layer has picked: its origin, `"http://10.0.0.1:8080"`. */
+  readonly endpoint: string | undefined;
 }
 
 /** The work of a `run` call. */
@@ -46,11 +48,13 @@ export function sendRun(call: Call): Promise<Outcome<unknown>> {
 class RunAttempt implements Attempt {
   readonly attempt: number;
   readonly target: string;
+  readonly endpoint: string | undefined;
   readonly #signal: Signal | undefined;
 
-  constructor({ attempt, target, signal }: Call) {
+  constructor({ attempt, target, endpoint, signal }: Call) {
     this.attempt = attempt;
-    this.target = target;
+    this.target = endpoint === undefined ? target : endpoint.url.host;
+    this.endpoint = endpoint?.key;
     this.#signal = signal;
   }
 

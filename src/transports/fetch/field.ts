@@ -1,0 +1,3 @@
+// Field: a header field that an attempt is given.
+
+export type Field = readonly [name: string, value: string];
