@@ -119,7 +119,7 @@ function givenAs<R>(outcome: Outcome<R>, { record }: Call): Given {
   return outcome.ok || value !== undefined ? { value } : { error: thrown(outcome, record) };
 }
 
-export function timeoutError({ record }: Call, layer: string, cause?: unknown): PolicyError {
+function timeoutError({ record }: Call, layer: string, cause?: unknown): PolicyError {
   const { policy, target, attempts } = record;
   return new PolicyError("ERR_PREMESH_TIMEOUT", `policy ${policy}: the adopted ${layer} had no response in time (${target})`, {
     policy,
