@@ -83,7 +83,7 @@ class Attempt {
     const leftMs = deadline - env.now();
     const request: Request = {
       ...this.#payload.request,
-      ...(deadline === Number.POSITIVE_INFINITY ? {} : { timeoutMs: Math.max(1, Math.ceil(leftMs)) }),
+      ...(deadline === Number.POSITIVE_INFINITY || isWritten(this.#payload) ? {} : { timeoutMs: Math.max(1, Math.ceil(leftMs)) }),
       signal: this.#heard.native(),
       header: headerOf(call, this.#payload.header, this.#span),
     };
@@ -158,6 +158,10 @@ class Attempt {
     this.#resolve(outcome);
   }
 }
+
+/** The caller has told the server its time in its own words, which stay. */
+const isWritten = ({ header, request: { timeoutMs } }: ConnectPayload): boolean =>
+  timeoutMs === undefined && (header.has("grpc-timeout") || header.has("connect-timeout-ms"));
 
 /** The caller's header with what layers have added, where the caller has not said the same. */
 function headerOf(call: Call, given: Headers, span: AttemptSpan | undefined): Headers {

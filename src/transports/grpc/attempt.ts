@@ -85,7 +85,9 @@ export class Attempt extends Reader<Outgoing> implements InterceptingListener, H
     for (let field = added; field !== undefined; field = field.before) fields[field.name] ??= field.value;
     if (this.#number > 1) fields[PREVIOUS_ATTEMPTS] = String(this.#number - 1);
     const until = responseStream ? endBy : deadline;
-    if (until < endsAt) fields["grpc-timeout"] = `${Math.max(1, Math.ceil(until - line.door.env.now()))}m`;
+    // without a deadline of grpc-js's own, what stands there is what the caller has written
+    const written = endsAt === Number.POSITIVE_INFINITY && fields["grpc-timeout"] !== undefined;
+    if (until < endsAt && !written) fields["grpc-timeout"] = `${Math.max(1, Math.ceil(until - line.door.env.now()))}m`;
   }
 
   onReceiveMetadata(metadata: Metadata): void {

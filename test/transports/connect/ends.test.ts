@@ -220,6 +220,12 @@ suite("the deadline of a caller", () => {
     assert.deepEqual(held(client), { active: 0, limit: 1, waiting: 0 });
   });
 
+  test("that is written into the headers stays as it is", async (t) => {
+    const { kinds: opened, server } = await openTrial(t, layers);
+    await opened.say({ value: "a" }, { headers: { "grpc-timeout": "7000m" } });
+    assert.equal(server.seen[0]?.header.get("grpc-timeout"), "7000m");
+  });
+
   test("of 0 is none, as with Connect itself", async (t) => {
     const { kinds: opened, server } = await openTrial(t, []);
     await opened.say({ value: "a" }, { timeoutMs: 0 });

@@ -1,7 +1,7 @@
 // Deadlines: the caller's and the policy's, whichever comes first; each attempt tells the server what is left.
 import assert from "node:assert/strict";
 import { describe, suite, test, type TestContext } from "node:test";
-import { status } from "@grpc/grpc-js";
+import { Metadata, status } from "@grpc/grpc-js";
 import { bulkhead, type Client, type LayerDefinition, PolicyError, retry, timeout } from "../../../src/index.ts";
 import { virtualClock, type VirtualClock } from "../../../src/testing/index.ts";
 import { definition, type EchoClient, KINDS, policedEcho, type RpcKind, start } from "./calls.ts";
@@ -55,6 +55,14 @@ describe("what the server is told", () => {
     await start(echo, "Unary", { options: soon(5_000) }).came;
     const [first = ""] = told(peer);
     assert.match(first, /^(?:5000|4\d\d\d)m$/);
+  });
+
+  test("what the caller has written into the metadata, which stays", async (t) => {
+    const { peer, echo } = await open(t, [timeout("20s")]);
+    const metadata = new Metadata();
+    metadata.set("grpc-timeout", "100m");
+    await start(echo, "Unary", { metadata }).came;
+    assert.deepEqual(told(peer), ["100m"]);
   });
 
   test("what remains, in each attempt", async (t) => {
