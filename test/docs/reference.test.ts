@@ -210,3 +210,17 @@ test("every metric stands in the reference, and no other", () => {
   const [, ...rows] = rowsOf(section("docs/reference/telemetry.md", "## Metrics"));
   assert.deepEqual(sorted(rows.flatMap(([name = ""]) => codesIn(name))), sorted(new Set(made)));
 });
+
+test("every page is found from the README by links", () => {
+  const found = new Set<string>(["README.md"]);
+  for (const document of found) {
+    for (const [, target = ""] of read(document).matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)) {
+      const file = normalize(join(dirname(document), target));
+      if (file.endsWith(".md") && existsSync(join(root, file))) found.add(file);
+    }
+  }
+  assert.deepEqual(
+    documents().filter((document) => !found.has(document)),
+    [],
+  );
+});
