@@ -56,21 +56,28 @@ export function contradictions(input: unknown, path: string): CodedIssue[] {
 
 const ms = (value: unknown): number => (typeof value === "string" ? durationMs(value) : Number.NaN);
 
-/** What one policy alone cannot show: names used twice. */
-export function clashes(policies: readonly Policy[], path: (index: number) => string): CodedIssue[] {
+/** One of several policies: its name, and itself where it is valid. */
+export interface Entry {
+  readonly name: string | undefined;
+  readonly policy: Policy | undefined;
+}
+
+/** What one policy alone cannot show: names used twice. `entries`: all of them, so that each has its place. */
+export function clashes(entries: readonly Entry[], path: (index: number) => string): CodedIssue[] {
   const issues: CodedIssue[] = [];
   const names = new Set<string>();
   const shared = new Map<string, { where: string; text: string }>();
-  for (const [index, policy] of policies.entries()) {
-    if (names.has(policy.name))
+  for (const [index, { name, policy }] of entries.entries()) {
+    if (name !== undefined && names.has(name))
       issues.push({
         code: "PM0305",
-        policy: policy.name,
+        policy: name,
         path: join(path(index), "name"),
-        message: `there are two policies with the name "${policy.name}"`,
+        message: `there are two policies with the name "${name}"`,
         hint: "names are unique",
       });
-    names.add(policy.name);
+    if (name !== undefined) names.add(name);
+    if (policy === undefined) continue;
     for (const [position, layer] of policy.layers.entries()) {
       if (layer.name === undefined) continue;
       const where = join(path(index), `layers[${position}]`);

@@ -33,14 +33,10 @@ const known = new WeakSet<Policy>();
 /** The policies, checked and frozen; those that were checked before are taken as they are. Throws `ERR_PREMESH_INVALID_POLICY` with every issue. */
 export function checkedPolicies(inputs: readonly unknown[], path: (index: number) => string): Policy[] {
   const issues: PolicyIssue[] = [];
-  const policies: Policy[] = [];
-  for (const [index, input] of inputs.entries()) {
-    const policy = checkedPolicy(input, path(index), issues);
-    if (policy !== undefined) policies.push(policy);
-  }
-  issues.push(...clashes(policies, path));
+  const entries = inputs.map((input, index) => ({ name: nameOf(input), policy: checkedPolicy(input, path(index), issues) }));
+  issues.push(...clashes(entries, path));
   if (issues.length > 0) throw invalidPolicy(issues);
-  return policies;
+  return entries.flatMap(({ policy }) => policy ?? []);
 }
 
 function checkedPolicy(input: unknown, path: string, issues: PolicyIssue[]): Policy | undefined {

@@ -333,6 +333,23 @@ describe("several policies together", () => {
     );
   });
 
+  test("clash by their names and at their own places, whatever else is wrong with them", () => {
+    const bad = { name: "bad", layers: [{ kind: "retri" }] };
+    const good = { name: "good", layers: [{ kind: "retry", name: "same" }] };
+    const same = [
+      { name: "bad", layers: [] },
+      { name: "other", layers: [{ kind: "timeout", after: "1s", name: "same" }] },
+    ];
+    assert.deepEqual(
+      issues([bad, good, ...same]).map(({ code, path }) => [code, path]),
+      [
+        ["PM0208", "[0].layers[0].kind"],
+        ["PM0305", "[2].name"],
+        ["PM0306", "[3].layers[0]"],
+      ],
+    );
+  });
+
   test("tell the issues of all of them", () => {
     const paths = issues([{ name: "a" }, { name: "b", layers: [{ kind: "x" }] }]).map(({ path }) => path);
     assert.deepEqual(paths, ["[0].layers", "[1].layers[0].kind"]);
