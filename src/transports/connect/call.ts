@@ -61,11 +61,11 @@ export function connectConclusion(outcome: Outcome<unknown>, { payload, record, 
   const { messages, request } = payload as ConnectPayload; // the casts: the call was made by connectCall, so its payload and responses are Connect's
   try {
     const response = connectResult(outcome as Outcome<ConnectResponse>, record, request.method);
-    if (outcome.response === undefined) messages?.fail(undefined);
+    if (outcome.response === undefined) messages?.end(undefined);
     if (!response.stream) remember(response.message, record);
     return response;
   } catch (error) {
-    messages?.fail(error);
+    messages?.end(error);
     throw error;
   }
 }

@@ -9,6 +9,8 @@ export type Sending<T> = AsyncIterable<T>;
 export interface MessageReplay<T> {
   /** False once messages are gone, or the caller's stream has failed. */
   readonly replayable: boolean;
+  /** An attempt can be given all of it, this once or more often. */
+  readonly whole: boolean;
   /** The caller's stream failed; the peer is not to blame. */
   readonly failed: boolean;
   /** Asks that so many bytes be kept. */
@@ -19,8 +21,8 @@ export interface MessageReplay<T> {
   close(): void;
   /** A response is there: what is open is the last, and is now the same as the caller's stream. */
   commit(): void;
-  /** The call has ended without a response. */
-  fail(error: unknown): void;
+  /** The call has ended without a response of the peer: with this error, or with an answer of our own. */
+  end(error: unknown): void;
 }
 
 /** How a message is kept: a caller may change or reuse it once it is sent. */
@@ -95,22 +97,27 @@ export function newMessageReplay<T>(
 
   const read = (): Promise<void> => (reading ??= next());
 
+  /** Lets go of everything before a place. */
+  function forget(position: number): void {
+    kept.splice(0, position - base);
+    base = position;
+  }
+
   /** The message at a place, for whoever sends it now. */
   function at(position: number): T {
     const one = kept[position - base] as Kept<T>; // the cast: the place was looked at
     const { message } = one;
     if (committed || overflow || (keeping !== undefined && one.bytes === undefined)) {
       lost = true;
-      kept.splice(0, position - base + 1);
-      base = position + 1;
+      forget(position + 1);
     } else if (keeping !== undefined) one.message = undefined;
     return message ?? (keeping as Keeping<T>).read(one.bytes as Uint8Array); // the casts: what was sent once has its bytes
   }
 
   function newView(): View<T> {
     const { promise: closing, resolve: close } = Promise.withResolvers<void>();
-    let position = 0;
     const view: View<T> = {
+      position: 0,
       ended: undefined,
       closed: false,
       close: () => {
@@ -118,9 +125,9 @@ export function newMessageReplay<T>(
         close();
       },
       next: async () => {
-        while (!view.closed && position - base >= kept.length && !done && failure === undefined) await Promise.race([read(), closing]);
+        while (!view.closed && view.position - base >= kept.length && !done && failure === undefined) await Promise.race([read(), closing]);
         if (view.closed) return { done: true, value: undefined };
-        if (position - base < kept.length) return { done: false, value: at(position++) };
+        if (view.position - base < kept.length) return { done: false, value: at(view.position++) };
         if (failure !== undefined) throw failure.error;
         return { done: true, value: undefined };
       },
@@ -152,6 +159,9 @@ export function newMessageReplay<T>(
     get replayable() {
       return !lost && !overflow && failure === undefined;
     },
+    get whole() {
+      return !lost;
+    },
     get failed() {
       return failure !== undefined;
     },
@@ -167,13 +177,15 @@ export function newMessageReplay<T>(
     commit: () => {
       committed = true;
       release();
-      if (current?.ended !== undefined) told(current.ended);
+      if (current === undefined) return;
+      forget(current.position);
+      if (current.ended !== undefined) told(current.ended);
     },
-    fail: (error) => {
+    end: (error) => {
       current?.close();
       kept = [];
       release();
-      told({ error });
+      if (error !== undefined) told({ error });
       told({ value: undefined });
     },
   };
@@ -182,6 +194,8 @@ export function newMessageReplay<T>(
 type Ended = { readonly value: unknown } | { readonly error: unknown };
 
 interface View<T> extends Required<AsyncIterator<T>> {
+  /** Which message is next. */
+  position: number;
   closed: boolean;
   /** How the attempt let go of it, while another could still come. */
   ended: Ended | undefined;

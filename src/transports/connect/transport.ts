@@ -53,7 +53,6 @@ export const premeshOptions: ContextKey<PremeshInit> = createContextKey<PremeshI
  */
 export function premeshTransport(client: Client, transport: Transport, options: PremeshTransportOptions = {}): Transport {
   const door = doorOf(client, "premeshTransport");
-
   const pool = poolOf(door);
   const place = checked(transport, options);
   if (options.policy !== undefined) door.named(options.policy);

@@ -17,6 +17,7 @@ import {
   rateLimit,
   retry,
 } from "../../../src/index.ts";
+import { turns } from "../../harness/time.ts";
 import { closedPort } from "../../harness/upstream.ts";
 import { openKinds, RST, type Step } from "./server.ts";
 import { all, failure, kindsClient, SERVICE, texts } from "./service.ts";
@@ -214,6 +215,23 @@ suite("a fallback", () => {
       client.explain(reply)?.decisions.map(({ what }) => what),
       ["answered"],
     );
+  });
+
+  test("lets go of the caller's own stream", async (t) => {
+    const { kinds } = await openTrial(t, [fallback({ response: { status: 200, body: "spare" } })], [{ fail: Code.Unavailable, reads: 1 }]);
+    const fate: unknown[] = [];
+    async function* endless(): AsyncGenerator<{ value: string }> {
+      try {
+        for (;;) yield { value: "a" };
+      } catch (error) {
+        fate.push(error);
+      } finally {
+        fate.push("ended");
+      }
+    }
+    assert.equal((await kinds.collect(endless())).value, "spare");
+    await turns();
+    assert.deepEqual(fate, ["ended"]);
   });
 
   test("answers a stream with a list of messages", async (t) => {
