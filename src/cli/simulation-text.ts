@@ -84,14 +84,17 @@ function plotsText(lanes: readonly Lane[], scenario: Scenario): string[] {
 
 const [CLOSED, HALF_OPEN, OPEN] = ["·", "▒", "█"] as const;
 
-/** In each column the worst that the breaker was in it. */
+/** In each column the worst that any breaker was in it. */
 export function breakerPlot({ transitions, slots, slotMs }: Simulation): string {
-  let phase: Transition["what"] = "closed";
+  const phases = new Map<string, Transition["what"]>();
   let next = 0;
   return slots
     .map(({ at }) => {
-      const seen = new Set([phase]);
-      for (let one = transitions[next]; one !== undefined && one.at < at + slotMs; one = transitions[++next]) seen.add((phase = one.what));
+      const seen = new Set(phases.values());
+      for (let one = transitions[next]; one !== undefined && one.at < at + slotMs; one = transitions[++next]) {
+        phases.set(`${one.layer} ${one.endpoint ?? ""}`, one.what);
+        seen.add(one.what);
+      }
       return seen.has("opened") ? OPEN : seen.has("half-opened") ? HALF_OPEN : CLOSED;
     })
     .join("");

@@ -28,6 +28,8 @@ export interface Transition {
   /** In milliseconds since the beginning. */
   readonly at: number;
   readonly layer: string;
+  /** Behind a `route`, where there is a breaker for each: the origin of its endpoint. */
+  readonly endpoint?: string;
   readonly what: "opened" | "half-opened" | "closed";
 }
 
@@ -83,7 +85,7 @@ interface OpenSlot {
 
 export interface Figures {
   attempted(now: number): void;
-  decided(now: number, decision: Report, place: Place): void;
+  decided(now: number, decision: Report, place: Place, endpoint: string | undefined): void;
   ended(record: CallRecord, outcome: Outcome<unknown>, now: number): void;
   result(policy: string, seen: number): Simulation;
 }
@@ -110,12 +112,18 @@ export function newFigures(lengthMs: number, slotMs: number): Figures {
       const slot = slotAt(now);
       if (slot !== undefined) slot.attempts++;
     },
-    decided: (now, { layer, kind, what }, { index }) => {
+    decided: (now, { layer, kind, what }, { index }, endpoint) => {
       const key = `${index} ${what}`;
       const counted = decisions.get(key);
       if (counted === undefined) decisions.set(key, { layer, kind, index, what, count: 1 });
       else counted.count++;
-      if (kind === "breaker" && TRANSITIONS.has(what)) transitions.push({ at: microseconds(now), layer, what: what as Transition["what"] }); // the cast: just looked at
+      if (kind !== "breaker" || !TRANSITIONS.has(what)) return;
+      transitions.push({
+        at: microseconds(now),
+        layer,
+        ...(endpoint === undefined ? {} : { endpoint }),
+        what: what as Transition["what"], // the cast: just looked at
+      });
     },
     ended: ({ startedAt }, outcome, now) => {
       const ms = microseconds(now - startedAt);

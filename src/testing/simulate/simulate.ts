@@ -54,13 +54,9 @@ export async function simulate(
     checkedPolicies(list, (index) => (list.length === 1 && !Array.isArray(policies) ? "" : `policies[${index}]`)),
     options.policy,
   );
-  if (policy.layers.some(({ kind }) => kind === "adopt")) {
-    throw new PolicyError(
-      "ERR_PREMESH_INVALID_OPTIONS",
-      `simulate: policy ${policy.name} has an adopt layer, whose instance goes by real time; put the layer of premesh in its place that does the same`,
-      { policy: policy.name },
-    );
-  }
+  const obstacle = obstacleIn(policy);
+  if (obstacle !== undefined)
+    throw new PolicyError("ERR_PREMESH_INVALID_OPTIONS", `simulate: policy ${policy.name} has ${obstacle}`, { policy: policy.name });
   options.signal?.throwIfAborted();
   return played(policy, plan, slotMs(plan, options.slot), options.signal);
 }
@@ -83,6 +79,17 @@ function chosen(policies: readonly Policy[], name: string | undefined): Policy {
   throw new PolicyError("ERR_PREMESH_UNKNOWN_POLICY", `simulate: there is no policy "${name}"; there are: ${names}`, { policy: name });
 }
 
+/** What of a policy does not go by the clock that it is given, and what to do about it. */
+function obstacleIn({ layers }: Policy): string | undefined {
+  for (const layer of layers) {
+    if (layer.kind === "adopt")
+      return "an adopt layer, whose instance goes by real time; put the layer of premesh in its place that does the same";
+    if (layer.kind === "route" && layer.to.some(({ endpoints }) => !Array.isArray(endpoints)))
+      return "a route whose endpoints are looked up in real time; list them as endpoints";
+  }
+  return undefined;
+}
+
 function slotMs({ lengthMs }: Plan, slot: Duration | undefined): number {
   if (slot === undefined) return Math.ceil(lengthMs / SLOTS);
   const ms = durationMs(slot);
@@ -97,7 +104,7 @@ async function played(policy: Policy, plan: Plan, slot: number, signal: AbortSig
     now: timeline.now,
     timers: timeline,
     random: seededRandom(plan.seed),
-    report: (_call, decision, place) => figures.decided(timeline.now(), decision, place),
+    report: (call, decision, place) => figures.decided(timeline.now(), decision, place, call?.endpoint?.key),
   };
   const compiled = compilePolicy({ ...policy, layers: policy.layers.filter(({ kind }) => kind !== "trace") }, env, new Map());
   const phaseNow = newPhases(plan.phases, timeline);

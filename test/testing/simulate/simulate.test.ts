@@ -13,6 +13,7 @@ import {
   type Policy,
   rateLimit,
   retry,
+  route,
   standard,
   timeout,
   trace,
@@ -219,6 +220,18 @@ suite("the layers are the real ones", () => {
     assert.equal(result.success, 1);
     assert.ok((result.outcomes["fallback"] ?? 0) > 200);
     assert.equal(result.seen, result.outcomes["200"]);
+  });
+});
+
+test("behind a route each endpoint has a breaker of its own; endpoints that are looked up are refused", async () => {
+  const endpoints = ["http://10.0.0.1:8080", "http://10.0.0.2:8080"];
+  const routed = policyOf(retry(), route({ to: [{ endpoints }] }), breaker({ trip: { consecutive: 5 } }), timeout("500ms"));
+  const result = await simulate(routed, "outage");
+  conserved(result);
+  assert.deepEqual(new Set(result.transitions.map(({ endpoint }) => endpoint)), new Set(endpoints));
+  await assert.rejects(simulate(policyOf(route({ to: [{ dns: "http://api.internal:8080" }] })), "none"), {
+    code: "ERR_PREMESH_INVALID_OPTIONS",
+    message: /a route whose endpoints are looked up in real time; list them as endpoints/,
   });
 });
 
