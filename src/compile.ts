@@ -1,4 +1,5 @@
 // From a policy and an environment to stacks, one per target; the one table from kind to builder.
+import type { Budget } from "./call/budget.ts";
 import type { Branches, Build, LayerState, Plan } from "./call/build.ts";
 import type { Next } from "./call/call.ts";
 import type { ClientEnv, Env } from "./call/env.ts";
@@ -8,6 +9,7 @@ import { buildBreaker } from "./layers/breaker/runtime.ts";
 import { buildBulkhead } from "./layers/bulkhead/runtime.ts";
 import { buildFallback } from "./layers/fallback/runtime.ts";
 import { buildFault } from "./layers/fault/runtime.ts";
+import { buildHedge } from "./layers/hedge/runtime.ts";
 import { buildIdempotency } from "./layers/idempotency/runtime.ts";
 import { buildRateLimit } from "./layers/rateLimit/runtime.ts";
 import { buildRetry } from "./layers/retry/runtime.ts";
@@ -24,6 +26,7 @@ const builders: { readonly [K in LayerKind]: Build<LayerDefinitions[K]> } = {
   bulkhead: buildBulkhead,
   timeout: buildTimeout,
   retry: buildRetry,
+  hedge: buildHedge,
   breaker: buildBreaker,
   fallback: buildFallback,
   fault: buildFault,
@@ -75,14 +78,16 @@ export function compilePolicy(
   const { layers } = policy;
   const texts = layers.map(canonicalLayerJson);
   const inherited = before === undefined ? [] : inheritance(texts, before.texts);
-  const retryAt = layers.findIndex(({ kind }) => kind === "retry");
+  const repeatsAt = layers.findIndex(({ kind }) => kind === "retry" || kind === "hedge");
   const targets = new Map<string, Target>();
   const send = sender(env);
-  const composed = (built: readonly Built[], branches?: Branches): Next<unknown> =>
-    compose(
-      built.map(({ plan, state }) => plan.layer(state, branches)),
+  const composed = (built: readonly Built[], outside: readonly Built[], branches?: Branches): Next<unknown> => {
+    const budget = budgetOf([...outside, ...built]);
+    return compose(
+      built.map(({ plan, state }) => plan.layer(state, branches, budget)),
       send,
     );
+  };
 
   function target(name: string, old?: Target): Target {
     const found = targets.get(name);
@@ -108,11 +113,12 @@ export function compilePolicy(
     const reporting: Env = { ...env, report: (call, decision) => env.report(call, decision, place) };
     return builder(definition, reporting, {
       label: definition.name ?? definition.kind,
-      insideRetry: retryAt !== -1 && retryAt < index,
+      insideRetry: repeatsAt !== -1 && repeatsAt < index,
       rest: remembered((other) => {
         const { branchAt: at, built, branches, behind } = target(other);
-        if (at === -1 || index <= at) return composed(built.slice(index + 1), branches);
-        return composed(behind(other).slice(index - at));
+        if (at === -1 || index <= at) return composed(built.slice(index + 1), built.slice(0, index + 1), branches);
+        const all = behind(other);
+        return composed(all.slice(index - at), [...built, ...all.slice(0, index - at)]);
       }),
     });
   });
@@ -168,6 +174,12 @@ export function compilePolicy(
   };
   for (const [name, old] of before?.targets ?? []) target(name, old);
   return compiled;
+}
+
+/** The budget of the first retry, which keeps it in its state. */
+function budgetOf(built: readonly Built[]): Budget | undefined {
+  for (const { plan, state } of built) if (plan.budget !== undefined) return plan.budget(state);
+  return undefined;
 }
 
 function remembered<V>(make: (key: string) => V): (key: string) => V {

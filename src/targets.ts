@@ -31,7 +31,8 @@ export interface Target {
 export interface Making {
   /** A layer with its state, by its place in the list. */
   readonly build: (index: number, endpoint?: string) => Built;
-  readonly compose: (built: readonly Built[], branches?: Branches) => Next<unknown>;
+  /** `outside`: the layers that stand before them. */
+  readonly compose: (built: readonly Built[], outside: readonly Built[], branches?: Branches) => Next<unknown>;
   /** Told of layers that are new. `first`: the place of the first of them. */
   readonly born: (built: readonly Built[], first: number, endpoint?: string) => void;
 }
@@ -45,14 +46,15 @@ export function newTarget(plans: readonly Plan[], { build, compose, born }: Maki
   const branchAt = plans.findIndex(({ branching }) => branching === true);
   const known = new Map<string, Behind>();
   const front = branchAt === -1 ? plans : plans.slice(0, branchAt + 1);
+  const built = front.map((_plan, index) => build(index));
 
   function to(endpoint: string): Behind {
     const found = known.get(endpoint);
     if (found !== undefined) return found;
-    const built = plans.slice(branchAt + 1).map((_plan, offset) => build(branchAt + 1 + offset, endpoint));
-    const made: Behind = { built, next: compose(built), shutUntil: shutUntilOf(built) };
+    const behind = plans.slice(branchAt + 1).map((_plan, offset) => build(branchAt + 1 + offset, endpoint));
+    const made: Behind = { built: behind, next: compose(behind, built), shutUntil: shutUntilOf(behind) };
     known.set(endpoint, made);
-    born(built, branchAt + 1, endpoint);
+    born(behind, branchAt + 1, endpoint);
     return made;
   }
 
@@ -62,12 +64,11 @@ export function newTarget(plans: readonly Plan[], { build, compose, born }: Maki
       for (const endpoint of known.keys()) if (!kept(endpoint)) known.delete(endpoint);
     },
   };
-  const built = front.map((_plan, index) => build(index));
   const target: Target = {
     built,
     branchAt,
     branches: branchAt === -1 ? undefined : branches,
-    next: compose(built, branches),
+    next: compose(built, [], branches),
     used: false,
     at: (index, endpoint) => {
       if (endpoint === undefined) return built[index];

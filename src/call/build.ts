@@ -1,4 +1,5 @@
 // Build: how the data of one layer becomes a running layer with its state.
+import type { Budget } from "./budget.ts";
 import type { Layer, Next } from "./call.ts";
 import type { Env } from "./env.ts";
 
@@ -6,7 +7,7 @@ import type { Env } from "./env.ts";
 export interface Scope {
   /** What errors and telemetry call it: its `name`, else its kind. */
   readonly label: string;
-  /** A retry stands outside it, so it sees attempts, not calls. */
+  /** A retry or hedge stands outside it, so it sees attempts, not calls. */
   readonly insideRetry: boolean;
   /** The layers behind it, built for another target; behind a `route`, for one endpoint that stands for the target. */
   readonly rest: (target: string) => Next<unknown>;
@@ -43,8 +44,13 @@ export interface Branch {
 export interface Plan<S = unknown> {
   /** The state of one target is born here. `before`: that of a layer with `branches` which this one replaces, so that it can go on with what it knows. */
   newState(before?: S): S;
-  /** The layer for the target that has this state. `branches`: what is behind it, where it has branches. */
-  layer(state: S, branches?: Branches): Layer;
+  /**
+   * The layer for the target that has this state. `branches`: what is behind it, where it has branches. `budget`: that of the policy's retry, which all who
+   * send more than once keep to.
+   */
+  layer(state: S, branches?: Branches, budget?: Budget): Layer;
+  /** The budget that a retry keeps in its state. */
+  budget?(state: S): Budget;
   /** The layers behind it are built once for each endpoint, and it picks the endpoint. */
   readonly branching?: true;
   /** Until when the layer refuses every call, on the clock of `Env.now`; 0: it does not now. Cheap: asked for each pick of an endpoint. */

@@ -46,6 +46,8 @@ export interface CallRecord {
   readonly startedAt: number;
   /** How often it was sent. */
   attempts: number;
+  /** The highest number that an attempt was given; layers take the next from here, since several may be under way. */
+  numbered: number;
   /** How often a byte of it may have left: an attempt that found no connection is not in here. */
   sent: number;
   /** What layers decided, where they did more than pass it on. */
@@ -91,10 +93,15 @@ export interface AttemptSpan {
   end<R>(outcome: Outcome<R>): void;
 }
 
+/** Why an attempt is sent: it is the first, one before it has failed, or one under way is slow. */
+export type AttemptType = "initial" | "retry" | "hedge";
+
 /** The body and whatever else belongs to the transport. */
 export interface Payload {
   /** Whether it can be sent again; a streamed body that has outgrown its buffer cannot. */
   readonly replayable: boolean;
+  /** The caller has not yet given all of it; absent where it always has. */
+  readonly unfinished?: boolean;
   /** Asks that a streamed body be kept, up to so many bytes, so that it can be sent again. `overflowed`: the attempt under way is the last for that. */
   keep?(bytes: number, overflowed?: (call: Call, bytes: number) => void): void;
   /**
@@ -120,6 +127,7 @@ export interface Call {
   readonly added: AddedField | undefined;
   /** Which attempt this is; 1 is the first. */
   readonly attempt: number;
+  readonly type: AttemptType;
   /** When it must be over, on the clock of `Env.now`; `Infinity`: never. */
   readonly deadline: number;
   /** When its response must have ended, on the same clock; later than `deadline` where a `timeout` waits for the head only. */
@@ -154,6 +162,7 @@ export function newCall(call: NewCall): Call {
     metadata,
     added: undefined,
     attempt: 1,
+    type: "initial",
     deadline,
     endBy: deadline,
     signal,
@@ -181,4 +190,9 @@ export function fieldOf(call: Call, name: string): string | undefined {
 /** The call with a field more. `name` in lower case. */
 export function withField(call: Call, name: string, value: string): Call {
   return { ...call, added: { name, value, before: call.added } };
+}
+
+/** The number of a further attempt. */
+export function nextAttempt(record: CallRecord): number {
+  return ++record.numbered;
 }

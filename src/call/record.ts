@@ -19,6 +19,7 @@ export function newRecord(
     method,
     startedAt,
     attempts: 0,
+    numbered: 1,
     sent: 0,
     decisions: undefined,
     visits: undefined,

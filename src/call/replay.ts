@@ -5,9 +5,11 @@ export interface Replay {
   readonly replayable: boolean;
   /** The source failed; no attempt can succeed, and the peer is not to blame. */
   readonly failed: boolean;
+  /** Not all of it has come from the source yet. */
+  readonly unfinished: boolean;
   /** All of the body, once it has been read whole and kept. */
   whole(): Uint8Array | undefined;
-  /** The body from its beginning; a stream opened earlier ends. */
+  /** The body from its beginning. Only the stream opened last reads from the source; one before it gives what is kept, and breaks off where that is not all. */
   open(): ReadableStream<Uint8Array>;
   /** Reads ahead up to the bound; beyond it, lets go of the source. */
   readAhead(): void;
@@ -53,8 +55,8 @@ export function newReplay(source: Source, bound: number): Replay {
   }
 
   function letGo(): void {
+    if (done || failure !== undefined) return; // another attempt may still send what is kept
     chunks = [];
-    if (done || failure !== undefined) return;
     done = true;
     void Promise.resolve(source.return?.()).catch(() => undefined);
   }
@@ -66,6 +68,9 @@ export function newReplay(source: Source, bound: number): Replay {
     get failed() {
       return failure !== undefined;
     },
+    get unfinished() {
+      return !done && failure === undefined;
+    },
     whole: () => (done && !overflow && failure === undefined && base === 0 && chunks.every(isBytes) ? joined(chunks) : undefined),
     open: () => {
       const stream = ++streams;
@@ -75,7 +80,8 @@ export function newReplay(source: Source, bound: number): Replay {
         {
           pull: async (controller) => {
             while (stream === streams && position - base >= chunks.length && !done && failure === undefined) await read();
-            if (stream !== streams) return controller.close();
+            // what it has given may not be taken for the whole body, should its attempt live on
+            if (stream !== streams && (overflow || (!done && position - base >= chunks.length))) return controller.error(new GoesOn());
             if (position - base < chunks.length) {
               const chunk = chunks[position - base];
               position++;
@@ -105,10 +111,19 @@ export function newReplay(source: Source, bound: number): Replay {
     },
     settle: (unanswered = false) => {
       settled = true;
-      if (unanswered) streams++; // undici reads on when its request has failed
       if (abandoned || unanswered) letGo();
+      if (!unanswered) return;
+      streams++; // undici reads on when its request has failed
+      chunks = [];
     },
   };
+}
+
+/** Why a stream breaks off. A class, since it is an error. */
+class GoesOn extends Error {
+  constructor() {
+    super("premesh: the body goes on in another attempt");
+  }
 }
 
 function sizeOf(chunk: unknown): number {

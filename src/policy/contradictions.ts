@@ -51,7 +51,18 @@ export function contradictions(input: unknown, path: string): CodedIssue[] {
       });
     }
   }
+  issues.push(...twoBudgets(layers, path));
   return issues;
+}
+
+/** A hedge keeps to the budget of the policy's retry. */
+function twoBudgets(layers: readonly (Partial<Record<string, unknown>> | null)[], path: string): CodedIssue[] {
+  const first = layers.findIndex((layer) => layer?.["kind"] === "retry");
+  return layers.flatMap((layer, index): CodedIssue[] => {
+    if (first === -1 || layer?.["kind"] !== "hedge" || layer["budget"] === undefined) return [];
+    const hint = "give it to the retry, or leave it out";
+    return [{ code: "PM0312", path: join(path, `layers[${index}].budget`), message: `is beside the budget of layers[${first}]`, hint }];
+  });
 }
 
 const ms = (value: unknown): number => (typeof value === "string" ? durationMs(value) : Number.NaN);

@@ -1,6 +1,7 @@
 // withDefaults: a layer with everything written out that it leaves to its defaults.
 import { breakerDefaults } from "../layers/breaker/definition.ts";
 import { fallbackDefaults } from "../layers/fallback/definition.ts";
+import { hedgeDefaults } from "../layers/hedge/definition.ts";
 import { idempotencyDefaults } from "../layers/idempotency/definition.ts";
 import { retryDefaults } from "../layers/retry/definition.ts";
 import { routeDefaults } from "../layers/route/definition.ts";
@@ -36,6 +37,14 @@ const filled = {
       buffer: buffer ?? retryDefaults.buffer,
     };
   },
+  hedge: ({ after, max, methods, on, budget, buffer }) => ({
+    after,
+    max: max ?? hedgeDefaults.max,
+    methods: methods ?? hedgeDefaults.methods,
+    on: on ?? hedgeDefaults.on,
+    budget: budget === false ? (false as const) : { ...hedgeDefaults.budget, ...budget },
+    buffer: buffer ?? hedgeDefaults.buffer,
+  }),
   breaker: ({ trip, openFor, maxOpenFor, probes, on, shadow }) => {
     const open = openFor ?? breakerDefaults.openFor;
     return {

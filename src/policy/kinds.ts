@@ -5,6 +5,7 @@ import { breakerDurations, breakerSchema } from "../layers/breaker/definition.ts
 import { bulkheadDurations, bulkheadSchema } from "../layers/bulkhead/definition.ts";
 import { fallbackDurations, fallbackSchema } from "../layers/fallback/definition.ts";
 import { faultDurations, faultSchema } from "../layers/fault/definition.ts";
+import { hedgeDurations, hedgeSchema } from "../layers/hedge/definition.ts";
 import { idempotencyDurations, idempotencySchema } from "../layers/idempotency/definition.ts";
 import { rateLimitDurations, rateLimitSchema } from "../layers/rateLimit/definition.ts";
 import { retryDurations, retrySchema } from "../layers/retry/definition.ts";
@@ -26,6 +27,7 @@ export const kinds: { readonly [K in LayerKind]: Kind<LayerDefinitions[K]> } = {
   bulkhead: { schema: bulkheadSchema, durations: bulkheadDurations },
   timeout: { schema: timeoutSchema, durations: timeoutDurations },
   retry: { schema: retrySchema, durations: retryDurations },
+  hedge: { schema: hedgeSchema, durations: hedgeDurations },
   breaker: { schema: breakerSchema, durations: breakerDurations },
   fallback: { schema: fallbackSchema, durations: fallbackDurations },
   fault: { schema: faultSchema, durations: faultDurations },
@@ -35,4 +37,4 @@ export const kinds: { readonly [K in LayerKind]: Kind<LayerDefinitions[K]> } = {
 };
 
 /** Kinds of the design that this version does not have yet; named so that a policy from the future gets a clear answer. */
-export const PLANNED_KINDS: readonly string[] = ["hedge", "sidecar", "mesh"];
+export const PLANNED_KINDS: readonly string[] = ["sidecar", "mesh"];

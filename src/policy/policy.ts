@@ -4,6 +4,7 @@ import type { BreakerDefinition } from "../layers/breaker/definition.ts";
 import type { BulkheadDefinition } from "../layers/bulkhead/definition.ts";
 import type { FallbackDefinition } from "../layers/fallback/definition.ts";
 import type { FaultDefinition } from "../layers/fault/definition.ts";
+import type { HedgeDefinition } from "../layers/hedge/definition.ts";
 import type { IdempotencyDefinition } from "../layers/idempotency/definition.ts";
 import type { RateLimitDefinition } from "../layers/rateLimit/definition.ts";
 import type { RetryDefinition } from "../layers/retry/definition.ts";
@@ -18,6 +19,7 @@ export interface LayerDefinitions {
   readonly bulkhead: BulkheadDefinition;
   readonly timeout: TimeoutDefinition;
   readonly retry: RetryDefinition;
+  readonly hedge: HedgeDefinition;
   readonly breaker: BreakerDefinition;
   readonly fallback: FallbackDefinition;
   readonly fault: FaultDefinition;

@@ -58,6 +58,7 @@ export const problems = {
   PM0309: error("An adopted breaker gives one call the response of another"),
   PM0310: error("A regular expression could run for too long"),
   PM0311: error("An endpoint stands twice in one list"),
+  PM0312: error("A hedge has a budget beside that of a retry"),
 
   PM0501: warning("A timeout never falls due"),
   PM0502: warning("The retry has no budget"),

@@ -36,9 +36,15 @@ function canonicalLayer(layer: LayerDefinition): unknown {
 
 function inMilliseconds(value: unknown, [field, ...rest]: string[]): unknown {
   if (Array.isArray(value)) return value.map((item: unknown) => inMilliseconds(item, field === undefined ? [] : [field, ...rest]));
-  if (field === undefined) return typeof value === "string" ? `${durationMs(value)}ms` : value;
+  if (field === undefined) return typeof value === "string" ? canonicalDuration(value) : value;
   if (typeof value !== "object" || value === null || !(field in value)) return value;
   return { ...value, [field]: inMilliseconds((value as Record<string, unknown>)[field], rest) }; // the cast: `in` has just shown the field
+}
+
+/** A field for durations may hold a word in place of one. */
+function canonicalDuration(text: string): string {
+  const ms = durationMs(text);
+  return Number.isNaN(ms) ? text : `${ms}ms`;
 }
 
 function sorted(value: unknown): unknown {

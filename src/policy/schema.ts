@@ -112,3 +112,6 @@ export function queueSchema(z: Zod): ZodType<Queue> {
 
 /** How many bytes of a streamed body are kept to send it again, where the policy does not say: 1 MiB, as Envoy and grpc-js do. */
 export const REPLAY_BUFFER = 1_048_576;
+
+/** Extra sends under way at most, where the policy does not say: a share of the calls under way, in percent, and so many always; as Envoy's retry_budget. */
+export const EXTRA_SENDS = { percent: 20, min: 3 } as const;

@@ -1,8 +1,9 @@
 // The worst case of a policy: how long a call may take, how often it may be sent, and how much load an outage adds. Pure arithmetic over the layers.
 //
 // Each layer is a function of what is inside it, as when it runs, so the list is folded from its end. Times are upper bounds; Infinity is no bound.
-import { QUEUE_TIMEOUT, type Queue } from "./schema.ts";
+import { EXTRA_SENDS, QUEUE_TIMEOUT, type Queue } from "./schema.ts";
 import { type RetryDefinition, retryDefaults } from "../layers/retry/definition.ts";
+import { type HedgeDefinition, hedgeDefaults, quantileOf } from "../layers/hedge/definition.ts";
 import { durationMs } from "./duration.ts";
 import type { LayerDefinition, LayerDefinitions, LayerKind } from "./policy.ts";
 
@@ -27,17 +28,28 @@ export const worstCaseOf = (layers: readonly LayerDefinition[]): WorstCase => wo
 
 /** The worst case from each layer on inward, and last the peer's own: one more than there are layers. */
 export function worstCasesOf(layers: readonly LayerDefinition[]): readonly WorstCase[] {
-  const retryAt = layers.findIndex(({ kind }) => kind === "retry");
+  const repeatsAt = layers.findIndex(isRepeating);
+  const retry = layers.find((layer) => layer.kind === "retry");
   const cases = [PEER];
   for (const [index, layer] of [...layers.entries()].toReversed()) {
     // the cast: the table pairs each kind with the function of its own definition
-    const around = worst[layer.kind] as (layer: LayerDefinition, inner: WorstCase, insideRetry: boolean) => WorstCase;
-    cases.push(around(layer, cases.at(-1) ?? PEER, retryAt !== -1 && retryAt < index));
+    const around = worst[layer.kind] as (layer: LayerDefinition, inner: WorstCase, where: Where) => WorstCase;
+    cases.push(around(layer, cases.at(-1) ?? PEER, { insideRetry: repeatsAt !== -1 && repeatsAt < index, retry }));
   }
   return cases.toReversed();
 }
 
-type Around<D> = (layer: D, inner: WorstCase, insideRetry: boolean) => WorstCase;
+interface Where {
+  /** It sees attempts and not calls. */
+  readonly insideRetry: boolean;
+  /** Whose budget holds for all who send more than once. */
+  readonly retry: RetryDefinition | undefined;
+}
+
+type Around<D> = (layer: D, inner: WorstCase, where: Where) => WorstCase;
+
+/** Whether what is inside a layer sees attempts and not calls. */
+export const isRepeating = ({ kind }: LayerDefinition): boolean => kind === "retry" || kind === "hedge";
 
 const same = (_layer: LayerDefinition, inner: WorstCase): WorstCase => inner;
 
@@ -51,7 +63,7 @@ const worst: { readonly [K in LayerKind]: Around<LayerDefinitions[K]> } = {
   bulkhead: ({ queue, shadow }, inner) => later(inner, shadow === true ? 0 : queueMs(queue)),
   fault: ({ delay, shadow }, inner) =>
     later(inner, shadow === true || delay === undefined || delay.percent === 0 ? 0 : durationMs(delay.for)),
-  timeout: ({ after, shadow }, inner, insideRetry) => {
+  timeout: ({ after, shadow }, inner, { insideRetry }) => {
     if (shadow === true) return inner;
     const most = durationMs(after);
     return {
@@ -72,6 +84,19 @@ const worst: { readonly [K in LayerKind]: Around<LayerDefinitions[K]> } = {
       endMs: times(repeats, inner.headPushedMs) + waits + repeats * pushed + inner.endMs,
       sends: attempts * inner.sends,
       sendsUnderLoad: Math.min(attempts, budgetFactor(layer)) * inner.sendsUnderLoad,
+    };
+  },
+  hedge: (layer, inner, { retry }) => {
+    const { copies, lateMs } = lateCopies(layer, inner.headMs, retry);
+    const pushed = lateCopies(layer, inner.headPushedMs, retry).lateMs;
+    // a retry with attempts has counted what the budget allows both
+    const factor = retry !== undefined && attemptsOf(retry) > 1 ? 1 : Math.min(1 + copies, budgetFactor(retry ?? layer));
+    return {
+      headMs: inner.headMs + lateMs,
+      headPushedMs: inner.headPushedMs + pushed,
+      endMs: inner.endMs + lateMs,
+      sends: (1 + copies) * inner.sends,
+      sendsUnderLoad: factor * inner.sendsUnderLoad,
     };
   },
   fallback: ({ response }, inner) => {
@@ -99,11 +124,31 @@ const queueMs = (queue: Queue | undefined): number => (queue === undefined ? 0 :
 /** None of what never ends is nothing. */
 const times = (count: number, ms: number): number => (count === 0 ? 0 : count * ms);
 
-/** How many attempts a retry may make: one, when its budget has no place ever. */
-export function attemptsOf({ attempts = retryDefaults.attempts, budget }: RetryDefinition): number {
-  const { percent, min } = budget === false ? { percent: 100, min: 1 } : { ...retryDefaults.budget, ...budget };
-  return percent === 0 && min === 0 ? 1 : attempts;
+/** How many copies a hedge may send beside the first, and how late the last of them; none if each copy is over before the next would be sent. */
+export function lateCopies(
+  layer: HedgeDefinition,
+  headMs: number,
+  retry?: RetryDefinition,
+): { readonly copies: number; readonly lateMs: number } {
+  const { after, max = hedgeDefaults.max } = layer;
+  const afterMs = quantileOf(after) === undefined ? durationMs(after) : headMs; // a percentile is what most calls take at most
+  if (hasNoPlace(retry ?? layer) || (afterMs >= headMs && quantileOf(after) === undefined)) return { copies: 0, lateMs: 0 };
+  return { copies: max, lateMs: max * afterMs };
 }
+
+interface Budgeted {
+  readonly budget?: RetryDefinition["budget"];
+}
+
+/** A budget that never has a place. */
+function hasNoPlace({ budget }: Budgeted): boolean {
+  if (budget === false) return false;
+  const { percent, min } = { ...EXTRA_SENDS, ...budget };
+  return percent === 0 && min === 0;
+}
+
+/** How many attempts a retry may make: one, when its budget has no place ever. */
+export const attemptsOf = (layer: RetryDefinition): number => (hasNoPlace(layer) ? 1 : (layer.attempts ?? retryDefaults.attempts));
 
 /** The longest waits before the 1st, 2nd, ... repeat. */
 export function waitCeilings(layer: RetryDefinition): readonly number[] {
@@ -117,14 +162,14 @@ export function waitCeilings(layer: RetryDefinition): readonly number[] {
  * its retries, so of all the time that is spent on calls about p goes to retries, and the sends are about 1 / (1 - p) times the calls; fewer where waits
  * are longer than attempts.
  */
-function budgetFactor({ budget }: RetryDefinition): number {
+function budgetFactor({ budget }: Budgeted): number {
   if (budget === false) return Infinity;
-  return 1 / (1 - { ...retryDefaults.budget, ...budget }.percent / 100);
+  return 1 / (1 - { ...EXTRA_SENDS, ...budget }.percent / 100);
 }
 
 /** With so few calls under way all of them can be repeated, and from so many on the budget is its share; undefined: there is no budget, or no such number. */
 export function budgetBounds({ budget }: RetryDefinition): { readonly all: number; readonly share: number } | undefined {
   if (budget === false) return undefined;
-  const { percent, min } = { ...retryDefaults.budget, ...budget };
+  const { percent, min } = { ...EXTRA_SENDS, ...budget };
   return percent === 0 ? undefined : { all: min, share: Math.ceil((min * 100) / percent) };
 }

@@ -1,5 +1,5 @@
 // Events: what listeners hear of calls, one for each decision of a layer, each attempt and each call.
-import type { Call, CallRecord, Decision, Protocol } from "../call/call.ts";
+import type { AttemptType, Call, CallRecord, Decision, Protocol } from "../call/call.ts";
 import { REFUSAL } from "../call/classify.ts";
 import { codeName } from "../call/codes.ts";
 import { errorTypeOf } from "../call/error-type.ts";
@@ -48,6 +48,8 @@ export interface AttemptEvent extends About, CameOut {
   readonly type: "attempt";
   /** Which send of the call it was; 1 is the first. */
   readonly attempt: number;
+  /** Why it was sent: `initial`; `retry`, since one before it had failed; `hedge`, since one under way was slow. */
+  readonly attemptType: AttemptType;
   /** The endpoint that a `route` layer had picked for it: its origin. */
   readonly endpoint?: string;
 }
@@ -61,11 +63,12 @@ export interface CallEvent extends About, CameOut {
 
 export type TelemetryEvent = DecisionEvent | AttemptEvent | CallEvent;
 
-export function attemptEvent({ record, endpoint }: Call, outcome: Outcome<unknown>, attempt: number, tookMs: number): AttemptEvent {
+export function attemptEvent({ record, type, endpoint }: Call, outcome: Outcome<unknown>, attempt: number, tookMs: number): AttemptEvent {
   return {
     type: "attempt",
     ...about(record),
     attempt,
+    attemptType: type,
     ...(endpoint === undefined ? {} : { endpoint: endpoint.key }),
     ...cameOut(outcome, tookMs),
   };

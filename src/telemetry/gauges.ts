@@ -40,7 +40,7 @@ export function newGauges(meter: Meter, status: () => ClientStatus): Gauges {
     } else if (kind === "rateLimit") {
       observe(limit, state["burst"]);
       observe(queue, state["waiting"]);
-    } else if (kind === "retry") {
+    } else if (kind === "retry" || kind === "hedge") {
       observe(budget, state["remaining"]);
     } else if (kind === "route") {
       observe(ejected, state["ejected"]);

@@ -88,7 +88,7 @@ function instrumentsOf(meter: Meter, status: () => ClientStatus): Instruments {
     attempts.record(event.attempts, { "premesh.policy": event.policy, outcome: event.result });
   };
   const onAttempt = (event: AttemptEvent): void =>
-    attemptDuration.record(event.tookMs / 1_000, { ...came(event), "attempt.type": event.attempt === 1 ? "initial" : "retry" });
+    attemptDuration.record(event.tookMs / 1_000, { ...came(event), "attempt.type": event.attemptType });
   const onDecision = ({ policy, target, layer, kind, what, detail }: DecisionEvent): void => {
     const place: Attributes = { "premesh.policy": policy, "premesh.layer": layer };
     decisions.add(1, { ...place, "premesh.layer.kind": kind, "premesh.decision": what });

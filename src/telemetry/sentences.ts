@@ -67,6 +67,18 @@ const sentences: { readonly [K in LayerKind]: Readonly<Record<string, Sentence>>
     "budget-spent": (detail, decision) =>
       `${cameOut(detail, decision)}: not sent again, since the budget is spent (retries under way: ${detail["retries"]}, calls: ${detail["active"]})`,
   },
+  hedge: {
+    hedging: ({ afterMs, next, copies, max }) => `no answer after ${ms(afterMs)}: attempt ${next} was sent beside (${copies} of ${max})`,
+    answered: ({ by, tookMs, sent }) => `attempt ${by} was the first of ${sent} to answer, in ${ms(tookMs)}`,
+    "not-idempotent": ({ method }) => `slow, and not sent beside itself, since ${method} may not be sent twice`,
+    "body-not-replayable": ({ buffer }) => `slow, and not sent beside itself, since its body is gone or over the buffer of ${buffer} bytes`,
+    "budget-spent": ({ active, extra }) =>
+      `slow, and not sent beside itself, since the budget is spent (extra attempts under way: ${extra}, calls: ${active})`,
+    "committed-by-overflow": ({ bytes, buffer }) =>
+      `its messages (${bytes} bytes so far) are over the buffer of ${buffer}: no copy can be sent beside`,
+    "asked-to-wait": ({ retryAfterMs }) =>
+      `not sent beside itself again, since the peer asks ${retryAfterMs === Number.POSITIVE_INFINITY ? "not to be asked again" : `to wait ${ms(retryAfterMs)}`}`,
+  },
   breaker: {
     opened: (detail) => `opened for ${ms(detail["openForMs"])}: ${why(detail)}`,
     "half-opened": ({ probes }) => `half-opened: ${counted(probes, "probe")} may pass`,

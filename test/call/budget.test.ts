@@ -1,13 +1,16 @@
 // The retry budget is Envoy's rule.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { newBudget, takeExtra } from "../../src/call/budget.ts";
+import { giveExtra, newBudget, remainingOf, takeExtra } from "../../src/call/budget.ts";
 
 function most(active: number, percent: number, min: number): number {
-  const budget = newBudget();
+  const budget = newBudget({ percent, min });
   budget.active = active;
+  const { remaining } = remainingOf(budget);
   let taken = 0;
-  while (takeExtra(budget, { percent, min })) taken++;
+  while (takeExtra(budget)) taken++;
+  assert.equal(remaining, taken);
+  assert.deepEqual(remainingOf(budget), { remaining: 0 });
   assert.equal(budget.extra, taken);
   return taken;
 }
@@ -23,9 +26,18 @@ test("extra sends are bounded by a share of the calls under way, rounded down, a
 });
 
 test("a place that is given back can be taken again", () => {
-  const budget = newBudget();
-  assert.ok(takeExtra(budget, { percent: 0, min: 1 }));
-  assert.ok(!takeExtra(budget, { percent: 0, min: 1 }));
-  budget.extra--;
-  assert.ok(takeExtra(budget, { percent: 0, min: 1 }));
+  const budget = newBudget({ percent: 0, min: 1 });
+  assert.ok(takeExtra(budget));
+  assert.ok(!takeExtra(budget));
+  giveExtra(budget);
+  assert.ok(takeExtra(budget));
+});
+
+test("what is not said is 20 % and 3, and `false` is no bound", () => {
+  assert.deepEqual(newBudget(undefined).rule, { percent: 20, min: 3 });
+  assert.deepEqual(newBudget({ percent: 50 }).rule, { percent: 50, min: 3 });
+  const none = newBudget(false);
+  for (let n = 0; n < 100; n++) assert.ok(takeExtra(none));
+  giveExtra(none);
+  assert.deepEqual([none.extra, remainingOf(none)], [0, {}]);
 });

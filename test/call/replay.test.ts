@@ -81,13 +81,34 @@ test("a source that fails is the caller's failure, and nothing can be sent again
   assert.deepEqual([replay.failed, replay.replayable], [true, false]);
 });
 
-test("a stream that is opened anew ends the one before", async () => {
+test("a stream that is opened anew breaks off the one before, which is not taken for whole", async () => {
   const replay = newReplay(sourceOf([chunk(1), chunk(2)]), 100);
   const first = replay.open().getReader();
   await first.read();
   const second = bytes(replay.open());
-  assert.equal((await first.read()).done, true);
+  await assert.rejects(first.read(), /goes on in another attempt/);
   assert.deepEqual(await second, [1, 2]);
+});
+
+test("once all was read, streams are whole side by side, and one that is cancelled takes nothing from the others", async () => {
+  const source = sourceOf([chunk(1), chunk(2), chunk(3)]);
+  const replay = newReplay(source, 100);
+  assert.ok(replay.unfinished);
+  assert.deepEqual(await bytes(replay.open()), [1, 2, 3]);
+  assert.ok(!replay.unfinished);
+  const slow = replay.open().getReader();
+  assert.deepEqual((await slow.read()).value, chunk(1));
+  const cancelled = replay.open();
+  const other = bytes(replay.open());
+  await cancelled.cancel();
+  assert.deepEqual(await other, [1, 2, 3]);
+  const last = replay.open();
+  replay.settle();
+  await last.cancel();
+  assert.deepEqual((await slow.read()).value, chunk(2));
+  assert.deepEqual((await slow.read()).value, chunk(3));
+  assert.ok((await slow.read()).done);
+  assert.equal(source.returned, 0);
 });
 
 test("lets go of a source that nobody will read to its end", async () => {

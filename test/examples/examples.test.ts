@@ -61,6 +61,11 @@ const lessons: Readonly<Record<string, readonly RegExp[]>> = {
     /^200 here you are$/m,
     /^ERR_PREMESH_TIMEOUT by whole-call after 3 attempts$/m,
   ],
+  "hedge.ts": [
+    /^bare: (?:[5-9]|\d\d) of 50 calls took more than 150 ms; the server got 50 requests$/m,
+    /^hedged: \d of 50 calls took more than 150 ms; the server got [5-9]\d requests$/m,
+    /^the server saw the slow copies cancelled$/m,
+  ],
   "breaker.ts": [
     /^500 \(breaker open, the server has seen 3\)$/m,
     /^ERR_PREMESH_BREAKER_OPEN, try again in \d+ ms \(breaker open, the server has seen 3\)$/m,

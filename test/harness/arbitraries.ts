@@ -6,9 +6,11 @@ import type {
   Duration,
   FieldMatch,
   HashKey,
+  HedgeDefinition,
   LayerDefinition,
   LayerKind,
   Match,
+  Percentile,
   Policy,
   RouteMatch,
   RouteTarget,
@@ -121,6 +123,11 @@ const balances: fc.Arbitrary<Balance> = fc.oneof(
   hashKeys.map((key) => ({ ringHash: { ...key, minimumRingSize: 64 } })),
 );
 
+const budgets = fc.oneof(
+  fc.constant<false>(false),
+  fc.record({ percent: percents, min: fc.integer({ min: 0, max: 1_000_000 }) }, { requiredKeys: [] }),
+);
+
 const refusing = { shadow: fc.boolean() };
 
 /** One layer of each kind that is data and nothing else, without a name. */
@@ -154,14 +161,23 @@ export const layersByKind: { readonly [K in Exclude<LayerKind, "adopt">]: fc.Arb
         fc.record({ base: durations({ min: 0 }) }, { requiredKeys: [] }),
         fc.record({ base: durations({ min: 0, max: 50 }), max: durations({ min: 50 }) }),
       ),
-      budget: fc.oneof(
-        fc.constant<false>(false),
-        fc.record({ percent: percents, min: fc.integer({ min: 0, max: 1_000_000 }) }, { requiredKeys: [] }),
-      ),
+      budget: budgets,
       retryAfter: fc.oneof(fc.constant<false>(false), fc.record({ max: durations({ min: 0 }) })),
       buffer: fc.integer({ min: 0, max: 1_073_741_824 }),
     },
     { requiredKeys: ["kind"] },
+  ),
+  hedge: fc.record(
+    {
+      kind: fc.constant("hedge"),
+      after: fc.oneof(durations(), fc.constantFrom<Percentile>("p50", "p95", "p99.9")),
+      max: fc.integer({ min: 1, max: 10 }),
+      methods: anyMethods,
+      on: outcomes,
+      budget: budgets,
+      buffer: fc.integer({ min: 0, max: 1_073_741_824 }),
+    },
+    { requiredKeys: ["kind", "after"] },
   ),
   breaker: fc.record(
     {
@@ -232,13 +248,18 @@ export const layersByKind: { readonly [K in Exclude<LayerKind, "adopt">]: fc.Arb
   idempotency: fc.record({ kind: fc.constant("idempotency"), header: headerNames, methods: anyMethods }, { requiredKeys: ["kind"] }),
 };
 
-/** Lists of layers that may stand together: at most one trace, one idempotency and one route, names apart. */
+/** A hedge keeps to the budget of the policy's retry. */
+const withoutBudget = ({ budget: _budget, ...rest }: HedgeDefinition): HedgeDefinition => rest;
+
+/** Lists of layers that may stand together: at most one trace, one idempotency, one route and one budget, names apart. */
 export const layerLists: fc.Arbitrary<readonly LayerDefinition[]> = fc
   .array(fc.tuple(fc.oneof(...Object.values<fc.Arbitrary<LayerDefinition>>(layersByKind)), fc.option(identifiers)), { maxLength: 8 })
   .map((pairs) => {
     const names = new Set<string>();
     const single = new Set<string>();
-    return pairs.flatMap(([layer, name]): LayerDefinition[] => {
+    const retries = pairs.some(([{ kind }]) => kind === "retry");
+    return pairs.flatMap(([drawn, name]): LayerDefinition[] => {
+      const layer = drawn.kind === "hedge" && retries ? withoutBudget(drawn) : drawn;
       if (layer.kind === "trace" || layer.kind === "idempotency" || layer.kind === "route") {
         if (single.has(layer.kind)) return [];
         single.add(layer.kind);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { LayerState } from "../../src/call/build.ts";
 import { type Call, newCall, type Next, type Report } from "../../src/call/call.ts";
 import { abortedOutcome, errorOutcome, httpOutcome } from "../../src/call/classify.ts";
-import { systemTimers } from "../../src/call/clock.ts";
+import { systemTimers, type Timers } from "../../src/call/clock.ts";
 import { type End, newEnd } from "../../src/call/end.ts";
 import { seededRandom } from "../../src/call/env.ts";
 import { newRecord } from "../../src/call/record.ts";
@@ -69,10 +69,14 @@ export interface Bare {
 export interface BareOptions {
   readonly now?: () => number;
   readonly random?: () => number;
+  readonly timers?: Timers;
 }
 
 /** Compiles the layers and puts a script beneath them. Time is `Date.now`, so that a stopped clock counts. */
-export function bare(layers: readonly LayerDefinition[], { now = () => Date.now(), random = seededRandom(1) }: BareOptions = {}): Bare {
+export function bare(
+  layers: readonly LayerDefinition[],
+  { now = () => Date.now(), random = seededRandom(1), timers = systemTimers }: BareOptions = {},
+): Bare {
   const reports: (Report & { readonly call: Call | undefined })[] = [];
   const sent: Call[] = [];
   let script: Answer[] = [ok];
@@ -80,7 +84,7 @@ export function bare(layers: readonly LayerDefinition[], { now = () => Date.now(
   const named: NamedLayers = new Map();
   const env = {
     now,
-    timers: systemTimers,
+    timers,
     random,
     report: (call: Call | undefined, report: Report) => void reports.push({ ...report, call }),
   };
@@ -124,9 +128,10 @@ export function bare(layers: readonly LayerDefinition[], { now = () => Date.now(
     states: (target = "peer") => compiled.statesOf(target),
     idle: (target = "peer") => {
       for (const { layer, state: of } of compiled.statesOf(target)) {
-        const { active = 0, retries = 0, waiting = 0, probes } = of.status();
+        const { active = 0, retries = 0, copies = 0, waiting = 0, probes } = of.status();
         const { underWay = 0 } = (probes ?? {}) as { underWay?: number }; // the cast: what a breaker shows of its probes
-        assert.deepEqual({ layer, active, retries, waiting, underWay }, { layer, active: 0, retries: 0, waiting: 0, underWay: 0 });
+        const held = { layer, active, retries, copies, waiting, underWay };
+        assert.deepEqual(held, { layer, active: 0, retries: 0, copies: 0, waiting: 0, underWay: 0 });
       }
     },
     status: (layer, target) => state(layer, target).status(),

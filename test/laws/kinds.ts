@@ -23,6 +23,7 @@ import {
   type Duration,
   fallback,
   fault,
+  hedge,
   idempotency,
   type LayerDefinition,
   type LayerKind,
@@ -166,6 +167,18 @@ export const kinds: { readonly [K in LayerKind]: Kind } = {
         sent: 1,
       },
       { state: "second attempt", layer: retry({ backoff: { base: "0ms", max: "0ms" } }), answers: [failing(503), hung], sent: 2 },
+    ],
+    repeats: true,
+  },
+  hedge: {
+    healthy: fc.constantFrom(hedge({ after: long }), hedge({ after: "p95", max: 3 })),
+    acting: fc
+      .record({ after: ms(50), max: fc.integer({ min: 1, max: 3 }), some: fc.boolean() })
+      .map(({ after, max, some }) => hedge({ after, max, methods: [some ? "GET" : "*"] })),
+    holding: [
+      { state: "in flight", layer: hedge({ after: long }), sent: 1 },
+      { state: "two copies", layer: hedge({ after: "1ms" }), answers: [hung], sent: 2 },
+      { state: "one copy has failed", layer: hedge({ after: "1ms" }), answers: [hung, failing(503)], sent: 2 },
     ],
     repeats: true,
   },

@@ -184,7 +184,7 @@ test("whatever happens beneath: never rejects, drops exactly what the caller doe
   );
 });
 
-test("no kind but retry and fallback ever runs what follows twice", async (t) => {
+test("no kind but those that say so ever runs what follows twice", async (t) => {
   const time = stoppedTime(t);
   await fc.assert(
     fc.asyncProperty(

@@ -68,7 +68,7 @@ describe("a listener", () => {
     };
     const came = { result: "success", code: "ok", status: 200, by: undefined, errorType: undefined, tookMs: 5 };
     assert.deepEqual(events, [
-      { type: "attempt", ...about, attempt: 1, ...came },
+      { type: "attempt", ...about, attempt: 1, attemptType: "initial", ...came },
       { type: "call", ...about, attempts: 1, ...came },
     ]);
   });

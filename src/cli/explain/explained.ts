@@ -5,7 +5,7 @@ import { type Candidate, candidatesFor } from "../../policy/matching.ts";
 import type { LayerDefinition, LayerKind, Policy } from "../../policy/policy.ts";
 import { revision } from "../../policy/revision.ts";
 import { warningsOf } from "../../policy/warnings.ts";
-import { type WorstCase, worstCasesOf } from "../../policy/worst-case.ts";
+import { isRepeating, type WorstCase, worstCasesOf } from "../../policy/worst-case.ts";
 import type { Question } from "./question.ts";
 
 /** Where a layer runs. */
@@ -19,6 +19,8 @@ export interface ExplainedLayer {
   readonly layer: LayerDefinition;
   readonly place: Place;
   readonly insideRetry: boolean;
+  /** Which layer is the retry whose budget holds for all who send more than once. */
+  readonly budgetOf: number | undefined;
 }
 
 export interface Explained {
@@ -61,10 +63,17 @@ function rivals(candidates: readonly Candidate[]): readonly Candidate[] {
 }
 
 function placed(layers: readonly LayerDefinition[]): readonly ExplainedLayer[] {
+  const repeatsAt = layers.findIndex(isRepeating);
   const retryAt = layers.findIndex(({ kind }) => kind === "retry");
   let place: Place = "process";
   return layers.map((layer, index) => {
-    const here = { index, layer, place, insideRetry: retryAt !== -1 && retryAt < index };
+    const here = {
+      index,
+      layer,
+      place,
+      insideRetry: repeatsAt !== -1 && repeatsAt < index,
+      budgetOf: retryAt === -1 ? undefined : retryAt,
+    };
     place = HANDS_OVER[layer.kind] ?? place;
     return here;
   });

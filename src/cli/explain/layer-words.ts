@@ -9,6 +9,8 @@ import { waitCeilings } from "../../policy/worst-case.ts";
 interface Where {
   /** Inside retry a layer sees attempts and not calls. */
   readonly insideRetry: boolean;
+  /** Which layer is the retry whose budget a hedge keeps to. */
+  readonly budgetOf: number | undefined;
 }
 
 type Words<K extends LayerKind> = (settings: Settings<K>, where: Where) => readonly string[];
@@ -28,7 +30,14 @@ const words: { readonly [K in LayerKind]: Words<K> } = {
     methods.some((method) => method === "*") ? "of every method" : `of ${methods.join(", ")}; of others only what the peer never saw`,
     `waits below ${ceilings({ attempts, backoff })}`,
     retryAfter === false ? "Retry-After is not heeded" : `Retry-After is heeded up to ${retryAfter.max}`,
-    budget === false ? "no budget" : `budget: ${budget.percent} % of the calls under way, and always ${budget.min}`,
+    budgetWords(budget),
+    `streamed bodies are kept up to ${bytes(buffer)}`,
+  ],
+  hedge: ({ after, max, methods, on, budget, buffer }, { budgetOf }) => [
+    `${counted(max, "copy", "copies")} more, each after ${after} without an answer`,
+    methods.some((method) => method === "*") ? "of every method" : `of ${methods.join(", ")}`,
+    `the first answer counts, but not ${on.join(", ")} while another copy is under way`,
+    budgetOf !== undefined ? `the budget is that of layer ${budgetOf}` : budgetWords(budget),
     `streamed bodies are kept up to ${bytes(buffer)}`,
   ],
   breaker: ({ trip, openFor, maxOpenFor, probes, on }, where) => [
@@ -69,6 +78,9 @@ function endpointWords(endpoints: RouteTarget["endpoints"]): string {
   const urls = (endpoints ?? []).map((one) => (typeof one === "string" ? one : one.url));
   return urls.length > 5 ? `${urls.slice(0, 5).join(", ")} and ${urls.length - 5} more` : urls.join(", ") || "no endpoint";
 }
+
+const budgetWords = (budget: { readonly percent: number; readonly min: number } | false): string =>
+  budget === false ? "no budget" : `budget: ${budget.percent} % of the calls under way, and always ${budget.min}`;
 
 const seen = ({ insideRetry }: Where): string => (insideRetry ? "attempts" : "calls");
 

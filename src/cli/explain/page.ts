@@ -26,9 +26,9 @@ export function explainedText(explained: Explained, file: string, line: number |
     ),
     ...block(
       "Layers, outermost first",
-      layers.map(({ index, layer, place, insideRetry }) => [
+      layers.map(({ index, layer, place, insideRetry, budgetOf }) => [
         `${String(index).padStart(2)}  ${place}  ${layer.kind}${layer.name === undefined ? "" : ` "${layer.name}"`}`,
-        layerWords(layer, { insideRetry }),
+        layerWords(layer, { insideRetry, budgetOf }),
       ]),
       "none: the call goes through as it is",
     ),

@@ -35,6 +35,7 @@ function origin(layers: readonly ExplainedLayer[], cases: Explained["cases"]): s
     const rest = origin(layers.slice(at + 1), cases);
     if (layer.kind === "timeout") return `layer ${index} ends it`;
     if (layer.kind === "fallback") return `two targets, for each ${rest}`;
+    if (layer.kind === "hedge") return `the last copy begins after ${time(here - inner)}, then ${rest}`;
     if (layer.kind !== "retry") return `${time(here - inner)} ${"queue" in layer ? "in the queue of" : "by"} layer ${index}, then ${rest}`;
     const waits = waitCeilings(layer).reduce((sum, wait) => sum + wait, 0);
     return `${counted(attemptsOf(layer), "attempt")} of ${time(inner)}${waits === 0 ? "" : ` and waits of ${time(waits)}`}`;

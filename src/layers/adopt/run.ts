@@ -1,6 +1,6 @@
 // Run: one call in the hands of an adopted engine. The engine decides when the call is sent and what comes of it; here it is seen to that the call
 // ends once, at once when its caller aborts, and that every response but the one that the caller gets is let go.
-import type { Call, Next } from "../../call/call.ts";
+import { type Call, type Next, nextAttempt } from "../../call/call.ts";
 import { abortedOutcome, TIMEOUT } from "../../call/classify.ts";
 import { Code } from "../../call/codes.ts";
 import { whenEnded } from "../../call/end.ts";
@@ -76,14 +76,15 @@ export function newRun<R>(call: Call, next: Next<R>, label: string, watcher: Wat
       return undefined;
     }
     for (const answer of answers.splice(0)) discard(answer.outcome);
-    const attempt = call.attempt + sends++;
-    if (sends > 1) watcher.repeats(attempt);
+    const again = sends++ > 0;
+    const attempt = again ? nextAttempt(call.record) : call.attempt;
+    if (again) watcher.repeats(attempt);
     const signal = new Abort(call.signal);
     const expired = (): void => signal.abort(timeoutError(call, label));
     if (until?.aborted === true) expired();
     else until?.addEventListener("abort", expired, { once: true });
     underWay.add(signal);
-    const outcome = await next({ ...call, signal, attempt });
+    const outcome = await next({ ...call, signal, attempt, type: again ? "retry" : call.type });
     underWay.delete(signal);
     until?.removeEventListener("abort", expired); // an engine may abort its signal on return, and the body is still to come
     whenEnded(outcome.end, () => signal.unfollow());

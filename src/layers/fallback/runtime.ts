@@ -28,7 +28,7 @@ export const buildFallback: Build<FallbackDefinition> = (definition, env, { labe
     const { host, origin } = new URL(response.target);
     env.report(call, { layer: label, kind: "fallback", what: "asked-another-target", detail: { ...detail, target: host } });
     discard(outcome);
-    const other = await rest(host)({ ...call, target: host, origin, endpoint: undefined, authority: undefined });
+    const other = await rest(host)({ ...call, target: host, origin, endpoint: undefined, authority: undefined, type: "retry" });
     return { ...(other as typeof outcome), fallback: policy }; // the cast: stacks are built without knowing the transport's R
   });
 };

@@ -5,6 +5,7 @@ import { frozen } from "../../policy/freeze.ts";
 import type { Duration } from "../../policy/duration.ts";
 import {
   duration,
+  EXTRA_SENDS,
   methodOrAll,
   integer,
   type Named,
@@ -47,7 +48,7 @@ export const retryDefaults = {
   methods: ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"],
   backoffBase: "25ms",
   backoffFactor: 10,
-  budget: { percent: 20, min: 3 },
+  budget: EXTRA_SENDS,
   retryAfterMax: "30s",
   buffer: REPLAY_BUFFER,
 } as const;

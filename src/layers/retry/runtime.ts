@@ -1,7 +1,7 @@
 // The retry layer at work. The loop is ours, the backoff schedule cockatiel's: see docs/decisions/0001-retry-loop-is-ours.md.
 import type { Build } from "../../call/build.ts";
-import { type Budget, type BudgetRule, extrasAllowed, newBudget, takeExtra } from "../../call/budget.ts";
-import type { Call, Next } from "../../call/call.ts";
+import { type Budget, giveExtra, newBudget, remainingOf, takeExtra } from "../../call/budget.ts";
+import { type Call, type Next, nextAttempt } from "../../call/call.ts";
 import { abortedOutcome, matcher } from "../../call/classify.ts";
 import { codeName } from "../../call/codes.ts";
 import { discard, type Failure, type Outcome } from "../../call/outcome.ts";
@@ -19,19 +19,17 @@ export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { la
   const longestPushback = retryAfter === false ? undefined : durationMs(retryAfter?.max ?? retryDefaults.retryAfterMax);
   const overflowed = (call: Call, bytes: number): void =>
     env.report(call, { layer: label, kind: "retry", what: "committed-by-overflow", detail: { bytes, buffer } });
-  const rule: BudgetRule | undefined = definition.budget === false ? undefined : { ...retryDefaults.budget, ...definition.budget };
 
   const mayRepeat = (call: Call, failure: Failure<unknown>): boolean =>
     !failure.sent || (call.idempotent ?? (anyMethod || methods.has(call.method)));
 
-  /** Milliseconds to wait before the next attempt; `undefined`: there is none, and telemetry says why. */
-  function delayBefore(budget: Budget, call: Call, failure: Failure<unknown>, done: number): number | undefined {
+  /** The next attempt, and the milliseconds to wait before it; `undefined`: there is none, and telemetry says why. */
+  function following(budget: Budget, call: Call, failure: Failure<unknown>, done: number): { wait: number; next: Call } | undefined {
     const stop = (what: string, detail: Readonly<Record<string, unknown>> = {}): undefined => {
       env.report(call, {
         layer: label,
         kind: "retry",
         what,
-        attempt: done,
         detail: { code: codeName(failure.code), status: failure.status, ...detail },
       });
     };
@@ -45,35 +43,37 @@ export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { la
       return stop("asked-to-wait-too-long", { retryAfterMs: pushback, max: longestPushback });
     const wait = (pushback ?? 0) + backoffMs(ceilings, done, env.random);
     if (env.now() + wait >= call.deadline) return stop("no-time-left", { waitMs: wait });
-    if (rule !== undefined && !takeExtra(budget, rule)) return stop("budget-spent", { active: budget.active, retries: budget.extra });
+    if (!takeExtra(budget)) return stop("budget-spent", { active: budget.active, retries: budget.extra });
+    const next = nextAttempt(call.record);
     env.report(call, {
       layer: label,
       kind: "retry",
       what: "retrying",
-      attempt: done,
-      detail: { code: codeName(failure.code), status: failure.status, waitMs: wait, next: done + 1 },
+      detail: { code: codeName(failure.code), status: failure.status, waitMs: wait, next },
     });
-    return wait;
+    return { wait, next: { ...call, attempt: next, type: "retry" } };
   }
 
   async function again<R>(budget: Budget, next: Next<R>, call: Call, first: Failure<R>): Promise<Outcome<R>> {
     let outcome: Outcome<R> = first;
+    let attempt = call;
     for (let done = 1; worthIt(outcome); done++) {
-      const wait = delayBefore(budget, call, outcome, done);
-      if (wait === undefined) return outcome;
+      const follows = following(budget, attempt, outcome, done);
+      if (follows === undefined) return outcome;
       discard(outcome);
+      attempt = follows.next;
       try {
-        if (!(await waited(env.timers, wait, call.signal))) return abortedOutcome(call.signal);
-        outcome = await next({ ...call, attempt: done + 1 });
+        if (!(await waited(env.timers, follows.wait, call.signal))) return abortedOutcome(call.signal);
+        outcome = await next(attempt);
       } finally {
-        if (rule !== undefined) budget.extra--;
+        giveExtra(budget);
       }
     }
     return outcome;
   }
 
   return {
-    newState: newBudget,
+    newState: () => newBudget(definition.budget),
     layer: (budget) => (next) => (call) => {
       call.payload.keep?.(attempts > 1 ? buffer : 0, overflowed);
       budget.active++;
@@ -87,8 +87,9 @@ export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { la
       status: () => ({
         active: budget.active,
         retries: budget.extra,
-        ...(rule === undefined ? {} : { remaining: Math.max(0, extrasAllowed(budget, rule) - budget.extra) }),
+        ...remainingOf(budget),
       }),
     }),
+    budget: (budget) => budget,
   };
 };

@@ -16,9 +16,12 @@ export function startHttpCall({ record }: Call, parent: Context): SpanOfCall {
   return ourSpan(tracer.startSpan(`premesh ${record.policy}`, { kind: SpanKind.INTERNAL, attributes: callAttributes(record) }, parent));
 }
 
+/** Why the attempt was sent, where it was not the first. */
+export const typeOf = ({ type }: Call): Attributes => (type === "initial" ? {} : { "premesh.attempt.type": type });
+
 export function startHttpAttempt(within: Context, call: Call, known: Attributes): AttemptSpan {
   const resends: Attributes = call.record.attempts > 1 ? { "http.request.resend_count": call.record.attempts - 1 } : {};
-  const more: Attributes = { ...resends, "premesh.policy": call.record.policy };
+  const more: Attributes = { ...resends, ...typeOf(call), "premesh.policy": call.record.policy };
   if (instrumented.hasSubscribers && opensSpans !== false) return instrumentedAttempt(within, more);
   const one = ourSpan(tracer.startSpan(call.method, { kind: SpanKind.CLIENT, attributes: { ...known, ...more } }, within));
   const beneath = trace.setSpan(within, one.span);

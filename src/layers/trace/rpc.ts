@@ -5,7 +5,7 @@ import { type Code, codeName } from "../../call/codes.ts";
 import { whenEnded } from "../../call/end.ts";
 import type { Outcome } from "../../call/outcome.ts";
 import { serverOf } from "../../call/server.ts";
-import { contextFields } from "./http.ts";
+import { contextFields, typeOf } from "./http.ts";
 import { callAttributes, ourSpan, type SpanOfCall, tracer } from "./span.ts";
 
 const SYSTEMS = { grpc: "grpc", connect: "connectrpc" } as const;
@@ -30,7 +30,7 @@ export function startRpcCall(call: Call, parent: Context): SpanOfCall {
 /** gRFC A72 has one INTERNAL span for each attempt, too. */
 export function startRpcAttempt(within: Context, call: Call, known: Attributes): AttemptSpan {
   const { attempts } = call.record;
-  const attributes = { ...known, "premesh.attempt": attempts };
+  const attributes = { ...known, ...typeOf(call), "premesh.attempt": attempts };
   const one = withStatus(ourSpan(tracer.startSpan(`Attempt ${methodOf(call)}`, { kind: SpanKind.INTERNAL, attributes }, within)));
   const beneath = trace.setSpan(within, one.span);
   return {

@@ -1,4 +1,5 @@
 // Retries that are questionable: unbounded, multiplied, of work that may not be done twice, or without effect.
+import { hedgeDefaults } from "../../layers/hedge/definition.ts";
 import { idempotencyDefaults } from "../../layers/idempotency/definition.ts";
 import { type RetryDefinition, retryDefaults } from "../../layers/retry/definition.ts";
 import { attemptsOf } from "../worst-case.ts";
@@ -24,7 +25,19 @@ const NOT_IDEMPOTENT = ["POST", "PATCH"];
 /** POST and PATCH are not idempotent (RFC 9110, 9.2.2). The key of an idempotency layer tells the peer that it has seen the call. */
 export const doneTwice: Rule = (policy) => {
   const keyed = layersOf(policy, "idempotency").flatMap(({ layer }): readonly string[] => layer.methods ?? idempotencyDefaults.methods);
-  return layersOf(policy, "retry").flatMap(({ layer, index }): Finding[] => {
+  const hedges = layersOf(policy, "hedge").flatMap(({ layer, index }): Finding[] => {
+    const unkeyed = NOT_IDEMPOTENT.filter((method) => covers(layer.methods, method) && !covers(keyed, method));
+    if (unkeyed.length === 0) return [];
+    return [
+      {
+        code: "PM0503",
+        path: `layers[${index}].methods`,
+        message: `a ${unkeyed.join(" or ")} may be done ${1 + (layer.max ?? hedgeDefaults.max)} times at once: it is hedged without a key by which the peer knows it again`,
+        hint: "put idempotency() before hedge, if the peer honours its key",
+      },
+    ];
+  });
+  const retries = layersOf(policy, "retry").flatMap(({ layer, index }): Finding[] => {
     const unkeyed = NOT_IDEMPOTENT.filter((method) => covers(layer.methods, method) && !covers(keyed, method));
     if (unkeyed.length === 0 || attemptsOf(layer) === 1) return [];
     return [
@@ -36,6 +49,7 @@ export const doneTwice: Rule = (policy) => {
       },
     ];
   });
+  return [...retries, ...hedges];
 };
 
 const covers = (methods: readonly string[] = retryDefaults.methods, method: string): boolean =>

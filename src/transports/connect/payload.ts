@@ -37,6 +37,7 @@ export function streamPayload(
     header,
     input: undefined,
     messages,
+    unfinished: true, // one attempt at a time can read the caller's messages, so there is no copy beside it
     get replayable() {
       return messages.replayable;
     },

@@ -48,6 +48,9 @@ export function oncePayload(sent: Sent, given: unknown, request: Request | undef
       if (replay !== undefined) return replay.replayable;
       return attempts === 0;
     },
+    get unfinished() {
+      return attempts === 0 || replay?.unfinished === true;
+    },
     get bodyFailed() {
       if (replay?.failed === true) return true;
       const stream = given ?? request?.body;

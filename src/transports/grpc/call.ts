@@ -97,16 +97,8 @@ export class RpcCall extends Abort implements WireCall, RpcPayload, CallFields, 
     const { ruled, facts } = this.#asked;
     const idempotent = facts?.idempotent === true || metadata.getOptions().idempotentRequest === true ? true : undefined;
     const record = this.#record;
-    const call = newCall({
-      record,
-      metadata: this,
-      signal: this,
-      idempotent,
-      idempotencyKey: undefined,
-      payload: this,
-      send: sendRpc,
-      deadline: this.endsAt,
-    });
+    const known = { record, metadata: this, idempotent, idempotencyKey: undefined, deadline: this.endsAt };
+    const call = newCall({ ...known, signal: this, payload: this, send: sendRpc });
     this.#call = call;
     try {
       void this.line.door.through(ruled, call, conclude).catch((error: unknown) => this.#broken(error));
@@ -167,6 +159,10 @@ export class RpcCall extends Abort implements WireCall, RpcPayload, CallFields, 
 
   get replayable(): boolean {
     return this.messages.replayable;
+  }
+
+  get unfinished(): boolean {
+    return !this.messages.ended;
   }
 
   keep(bytes: number, overflowed?: (call: Call, bytes: number) => void): void {

@@ -7,7 +7,7 @@ const tries = new Map<string, number>();
 const keys = new Map<string, number>();
 
 /**
- * `/ok` answers; `/flaky` fails twice, then answers, then begins again; `/down` always fails; `/busy` asks to wait; `/slow` takes 150 ms;
+ * `/ok` answers; `/uneven` never answers the first of two; `/flaky` fails twice, then answers, then begins again; `/down` always fails; `/busy` asks to wait; `/slow` takes 150 ms;
  * `/hang` never answers; `/charges` does a POST once per Idempotency-Key, and loses its first answer.
  */
 const server = http.createServer((request, response) => {
@@ -19,7 +19,7 @@ const server = http.createServer((request, response) => {
     response.end(JSON.stringify(body));
   };
   request.resume().on("end", () => {
-    if (path === "/hang") return undefined;
+    if (path === "/hang" || (path === "/uneven" && nth % 2 === 1)) return undefined;
     if (path === "/down") return answer(503, { error: "down" });
     if (path === "/slow") return setTimeout(answer, 150, 200, { ok: true });
     if (path === "/flaky") return nth % 3 === 0 ? answer(200, { ok: true }) : answer(503, { error: "try again" });
