@@ -54,8 +54,8 @@ export interface CallRecord {
   decisions: Decision[] | undefined;
   /** Where a `route` layer has sent it. */
   visits: Visit | undefined;
-  /** How the call came out, once it has. */
-  outcome: Outcome<unknown> | undefined;
+  /** How the call came out, in words, once it has. Words only: whoever waits for the end of a response holds the record, and so would hold the response. */
+  cameOut: string | undefined;
   /** How long that took, in milliseconds: until the head of the response. */
   tookMs: number | undefined;
 }

@@ -23,7 +23,7 @@ export function newRecord(
     sent: 0,
     decisions: undefined,
     visits: undefined,
-    outcome: undefined,
+    cameOut: undefined,
     tookMs: undefined,
   };
 }

@@ -44,7 +44,7 @@ export interface Explanation {
 export function explanationOf(record: CallRecord): Explanation {
   const { policy, revision, target, method, attempts, decisions = [], tookMs = 0 } = record;
   const layers = explainedLayers(record);
-  const outcome = record.outcome === undefined ? "under way" : outcomeWords(record.outcome);
+  const outcome = record.cameOut ?? "under way";
   const times = attempts === 0 ? "unsent" : `after ${counted(attempts, "attempt")}`;
   const head = `${method} ${target} under policy ${policy}: ${outcome}, ${times}, in ${duration(tookMs)}`;
   return {
@@ -62,9 +62,9 @@ export function explanationOf(record: CallRecord): Explanation {
   };
 }
 
-function explainedLayers({ layers, decisions = [], attempts, outcome }: CallRecord): readonly ExplainedLayer[] {
+function explainedLayers({ layers, decisions = [], attempts, cameOut }: CallRecord): readonly ExplainedLayer[] {
   // what was never sent was ended on its way in, by the innermost layer that had a say
-  const ended = attempts === 0 && outcome !== undefined ? Math.max(-1, ...decisions.map(({ index }) => index)) : -1;
+  const ended = attempts === 0 && cameOut !== undefined ? Math.max(-1, ...decisions.map(({ index }) => index)) : -1;
   return layers.map(({ kind, name }, index) => ({
     index,
     kind,
@@ -96,7 +96,8 @@ function lines(record: CallRecord, explained: readonly ExplainedLayer[]): readon
 /** Timeouts are told apart by their times. */
 const labelOf = (layer: LayerDefinition): string => layer.name ?? (layer.kind === "timeout" ? `timeout ${layer.after}` : layer.kind);
 
-function outcomeWords(outcome: Outcome<unknown>): string {
+/** How a call came out, in words. */
+export function outcomeWords(outcome: Outcome<unknown>): string {
   const status = outcome.reply?.status ?? outcome.status;
   if (outcome.ok) return `${status ?? "ok"}${outcome.fallback === undefined ? "" : " by the fallback"}`;
   if (outcome.by === "caller")

@@ -4,6 +4,7 @@ import type { Call, CallRecord, Decision, Report } from "../call/call.ts";
 import type { AttemptWatch, Place } from "../call/env.ts";
 import type { Outcome } from "../call/outcome.ts";
 import type { ClientStatus } from "../call/status.ts";
+import { outcomeWords } from "./explanation.ts";
 import { attemptEvent, callEvent, type DecisionEvent, decisionEvent, type TelemetryEvent } from "./events.ts";
 import { newListeners } from "./listeners.ts";
 import { newMetrics } from "./metrics.ts";
@@ -85,8 +86,7 @@ export function newTelemetry(now: () => number, status: () => ClientStatus): Tel
 
     ended: (record, outcome) => {
       const tookMs = now() - record.startedAt;
-      // a layer that waits for the end of a response holds the record, and a response that nobody holds must be collected
-      record.outcome = outcome.response === undefined ? outcome : { ...outcome, response: undefined };
+      record.cameOut = outcomeWords(outcome);
       record.tookMs = tookMs;
       if (!watching && !calls.hasSubscribers) return;
       const event = callEvent(record, outcome, tookMs);
