@@ -4,26 +4,38 @@ import { bar, percent } from "../../src/cli/plots.ts";
 import { newRun, play, type Run } from "./play.ts";
 import { successOf } from "./figures.ts";
 import { printHeading, printRun, printSummary } from "./report.ts";
+import { playRoute } from "./route.ts";
 import { scenes } from "./scenes.ts";
 import { print, progress, wrapped } from "./screen.ts";
 
-const HELP = `Usage: npm run demo [-- --seconds <n>]
+const HELP = `Usage: npm run demo [-- [route] --seconds <n>]
 
 Starts HTTP servers on 127.0.0.1 that fail in five ways, sends each the same calls bare and under a policy, and shows what comes of it.
+With "route": ten servers behind one name, four of them ill, by round robin and by a policy.
 
-  --seconds <n>  how long calls are started, all scenes together; 5 to 50 (default 28)
+  --seconds <n>  how long calls are started, all scenes together; 5 to 50 (default 28; route: 12)
   --help         this text
 
 Ctrl-C ends it. NO_COLOR=1 leaves out colours; without a terminal there are none, and no progress line.`;
 
-function secondsOf(): number {
-  const { values } = parseArgs({
-    options: { seconds: { type: "string", default: "28" }, help: { type: "boolean", short: "h", default: false } },
+interface Asked {
+  readonly seconds: number;
+  readonly route: boolean;
+}
+
+/** `undefined`: for help. */
+function asked(): Asked | undefined {
+  const { values, positionals } = parseArgs({
+    options: { seconds: { type: "string" }, help: { type: "boolean", short: "h", default: false } },
+    allowPositionals: true,
   });
-  if (values.help) return 0;
-  const seconds = Number(values.seconds);
+  if (values.help) return undefined;
+  const [scene, more] = positionals;
+  if ((scene !== undefined && scene !== "route") || more !== undefined)
+    throw new Error(`there is "route", or no word for all others; got ${positionals.join(" ")}`);
+  const seconds = Number(values.seconds ?? (scene === "route" ? 12 : 28));
   if (!(seconds >= 5 && seconds <= 50)) throw new Error(`--seconds must be a number from 5 to 50; got ${values.seconds}`);
-  return seconds;
+  return { seconds, route: scene === "route" };
 }
 
 /** The bottom line while a scene plays. */
@@ -35,26 +47,14 @@ function watch(run: Run, number: string, began: number): NodeJS.Timeout {
   }, 100);
 }
 
-async function main(seconds: number): Promise<void> {
+async function main({ seconds, route }: Asked): Promise<void> {
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop.abort(new Error("stopped")));
   process.stdout.on("error", () => stop.abort(new Error("nobody reads this")));
 
-  const whole = scenes.reduce((sum, { share }) => sum + share, 0);
-  const runs: Run[] = [];
-  const intro = `The same calls, bare (fetch with a timeout of 2 s) and under a premesh policy. Takes about ${Math.ceil(seconds * 1.1 + 2)} s.`;
-  for (const line of wrapped("", intro)) print(line);
   try {
-    for (const [index, scene] of scenes.entries()) {
-      const number = `${index + 1}/${scenes.length}`;
-      const run = newRun(scene, (seconds * 1_000 * scene.share) / whole);
-      printHeading(run, number);
-      let ticker: NodeJS.Timeout | undefined;
-      await play(run, stop.signal, (began) => (ticker = watch(run, number, began))).finally(() => clearInterval(ticker));
-      printRun(run);
-      runs.push(run);
-    }
-    printSummary(runs);
+    if (route) await playRoute(seconds, stop.signal);
+    else await playScenes(seconds, stop.signal);
   } catch (error) {
     if (!stop.signal.aborted) throw error;
     print();
@@ -63,10 +63,27 @@ async function main(seconds: number): Promise<void> {
   }
 }
 
+async function playScenes(seconds: number, stop: AbortSignal): Promise<void> {
+  const whole = scenes.reduce((sum, { share }) => sum + share, 0);
+  const runs: Run[] = [];
+  const intro = `The same calls, bare (fetch with a timeout of 2 s) and under a premesh policy. Takes about ${Math.ceil(seconds * 1.1 + 2)} s.`;
+  for (const line of wrapped("", intro)) print(line);
+  for (const [index, scene] of scenes.entries()) {
+    const number = `${index + 1}/${scenes.length}`;
+    const run = newRun(scene, (seconds * 1_000 * scene.share) / whole);
+    printHeading(run, number);
+    let ticker: NodeJS.Timeout | undefined;
+    await play(run, stop, (began) => (ticker = watch(run, number, began))).finally(() => clearInterval(ticker));
+    printRun(run);
+    runs.push(run);
+  }
+  printSummary(runs);
+}
+
 try {
-  const seconds = secondsOf();
-  if (seconds === 0) console.log(HELP);
-  else await main(seconds);
+  const wanted = asked();
+  if (wanted === undefined) console.log(HELP);
+  else await main(wanted);
 } catch (error) {
   console.error(`demo: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;

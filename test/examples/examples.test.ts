@@ -156,6 +156,22 @@ describe("the demo", () => {
     for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
   });
 
+  test("route: the policy keeps calls away from the servers that are ill, where bare round robin does not", async () => {
+    const { code, stdout, stderr } = await run("examples/demo/main.ts", ["route", "--seconds", "6"]);
+    assert.equal(stderr, "");
+    assert.equal(code, 0);
+    const success = (lane: string): number => Number(new RegExp(`^ {2}${lane} +[█▏▎▍▌▋▊▉░]+ +([\\d.]+) % `, "m").exec(stdout)?.[1]);
+    assert.ok(success("bare") < 85, stdout);
+    assert.ok(success("premesh") > success("bare") + 10, stdout);
+    const [, numbers = ""] = /^ {2}premesh +((?:\d+ *){10})$/m.exec(stdout) ?? [];
+    const [slow = 0, dead = 0, resets = 0, , ...well] = numbers.trim().split(/ +/).map(Number);
+    assert.equal(dead, 0);
+    assert.equal(well.length, 6);
+    for (const count of well) assert.ok(count > slow && count > resets, stdout);
+    assert.match(stdout, /^ {2}decisions +[^]*ejected \d+x/m);
+    for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
+  });
+
   test("ends with its servers and calls when it is interrupted", async () => {
     let interrupted = false;
     const { code, stdout, stderr } = await run("examples/demo/main.ts", [], (output, kill) => {
@@ -176,6 +192,9 @@ describe("the demo", () => {
     const wrong = await run("examples/demo/main.ts", ["--seconds", "soon"]);
     assert.match(wrong.stderr, /--seconds must be a number/);
     assert.equal(wrong.code, 1);
+    const lost = await run("examples/demo/main.ts", ["roote"]);
+    assert.match(lost.stderr, /there is "route"/);
+    assert.equal(lost.code, 1);
   });
 });
 
