@@ -2,11 +2,8 @@
 // (https://istio.io/latest/docs/tasks/traffic-management/locality-load-balancing/failover/).
 import { env } from "node:process";
 
-/** `region/zone/subzone`; later parts may be left out. */
-export const LOCALITY_PATTERN: RegExp = /^[^/\s]{1,63}(?:\/[^/\s]{1,63}){0,2}$/;
-
 /** The environment variable that says where this process runs, where the policy does not. */
-export const LOCALITY_VARIABLE = "PREMESH_LOCALITY";
+const LOCALITY_VARIABLE = "PREMESH_LOCALITY";
 
 /** Where this process runs. A policy is the same everywhere, so this is best left to the environment. */
 export const ownLocality = (option?: string): string | undefined => option ?? (env[LOCALITY_VARIABLE] || undefined);

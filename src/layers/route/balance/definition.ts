@@ -95,7 +95,3 @@ export const slowStartSchema = (z: Zod): ZodType<SlowStartOptions> =>
     aggression: z.exactOptional(numberAbove(z, 0, 100)),
     minWeightPercent: z.exactOptional(percent(z)),
   });
-
-export const balanceDurations = ["peakEwma.decay", "peakEwma.defaultRtt"] as const;
-
-export const slowStartDurations = ["window"] as const;

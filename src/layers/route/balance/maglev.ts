@@ -10,20 +10,20 @@ import { newSchedule } from "./schedule.ts";
 import type { Shares } from "./slow-start.ts";
 
 /** A prime, so that every permutation reaches every place. Of more endpoints than that some get no keys. */
-export const MAGLEV_TABLE = 65_537;
+const TABLE = 65_537;
 
 export function maglevBalancer(random: () => number, shares: Shares): Balancer {
   const withoutKey = randomBalancer(random, shares);
   let built: readonly Endpoint[] | undefined;
   let sorted: readonly Endpoint[] = [];
-  let table = new Int32Array(MAGLEV_TABLE);
+  let table = new Int32Array(TABLE);
   let usable: readonly Endpoint[] = [];
 
   function probe(hash: number, choice: Choice): Endpoint | undefined {
-    const start = hash % MAGLEV_TABLE;
-    for (let step = 0; step < MAGLEV_TABLE; step++) {
+    const start = hash % TABLE;
+    for (let step = 0; step < TABLE; step++) {
       const at = start + step;
-      const endpoint = sorted[table[at < MAGLEV_TABLE ? at : at - MAGLEV_TABLE] as number]; // the cast: the table is as long
+      const endpoint = sorted[table[at < TABLE ? at : at - TABLE] as number]; // the cast: the table is as long
       if (endpoint !== undefined && isOpen(endpoint, choice)) return endpoint;
     }
     return usable.find((endpoint) => isOpen(endpoint, choice)); // those that got no place, where there are too many
@@ -47,17 +47,17 @@ export function maglevBalancer(random: () => number, shares: Shares): Balancer {
 
 /** For each place the number of its member. Whose turn it is goes by weight; each member has one place before any has two. */
 function newTable(members: readonly Endpoint[]): Int32Array<ArrayBuffer> {
-  const table = new Int32Array(MAGLEV_TABLE).fill(-1);
-  const places = Int32Array.from(members, ({ key }) => hash32(key) % MAGLEV_TABLE);
-  const skips = Int32Array.from(members, ({ key }) => (hash32(key, 1) % (MAGLEV_TABLE - 1)) + 1);
+  const table = new Int32Array(TABLE).fill(-1);
+  const places = Int32Array.from(members, ({ key }) => hash32(key) % TABLE);
+  const skips = Int32Array.from(members, ({ key }) => (hash32(key, 1) % (TABLE - 1)) + 1);
   const turns = newSchedule(new Float64Array(members.length));
   const steps = Float64Array.from(members, ({ weight }) => 1 / weight);
   const even = steps.every((step) => step === steps[0]);
-  for (let filled = 0; filled < MAGLEV_TABLE && members.length > 0; filled++) {
+  for (let filled = 0; filled < TABLE && members.length > 0; filled++) {
     const member = even ? filled % members.length : turns.first();
     let place = places[member] as number; // the casts: a member's number is within all arrays
     const skip = skips[member] as number;
-    while (table[place] !== -1) place = (place + skip) % MAGLEV_TABLE;
+    while (table[place] !== -1) place = (place + skip) % TABLE;
     table[place] = member;
     places[member] = place;
     if (!even) turns.postpone(member, steps[member] as number);

@@ -120,5 +120,3 @@ export function outliersSchema(z: Zod): ZodType<OutliersOptions> {
       { ...coded("PM0204", "must not be shorter than baseEjectionTime"), path: ["maxEjectionTime"] },
     );
 }
-
-export const outliersDurations = ["interval", "baseEjectionTime", "maxEjectionTime", "maxEjectionTimeJitter"] as const;
