@@ -80,7 +80,7 @@ export class Tap implements Dispatcher, Listener {
     this.#abort = undefined;
     for (const [name, value] of this.#fields) addField(options, name, value);
     const detour = this.#detour;
-    const there = detour !== undefined && String(options.origin) === detour.from ? detoured(options, detour) : options;
+    const there = detour === undefined ? options : detoured(options, detour);
     const agent = this.#under ?? globalDispatcher(handler);
     this.#handler = handler;
     listen(handler, this);
@@ -127,7 +127,10 @@ export class Tap implements Dispatcher, Listener {
   }
 }
 
-function detoured(options: DispatchOptions, { to, host }: Detour): DispatchOptions {
+/** A fetch function that was given the address in its URL asks for that, and has taken out the Host that it was given. */
+function detoured(options: DispatchOptions, { from, to, host }: Detour): DispatchOptions {
+  const origin = String(options.origin);
+  if (origin !== from && origin !== to) return options;
   const there = { ...options, origin: to };
   if (host !== undefined) addField(there, "host", host);
   return there;

@@ -28,6 +28,7 @@ export function newMirror(
   const timeoutMs = durationMs(timeout);
   const { origin, host } = new URL(definition.to);
   const underWay = new Set<Abort>();
+  let closed = false;
 
   /** With a record of its own, so that nothing is written down about the call. */
   function copyOf(call: Call, payload: Call["payload"], signal: Abort): Call {
@@ -58,7 +59,7 @@ export function newMirror(
     underWay.add(signal);
     report(call, "mirrored", { to: host });
     void call.send(copyOf(call, payload, signal)).then((outcome: Outcome<unknown>) => {
-      if (!outcome.ok) report(call, "mirror-failed", { to: host, code: codeName(outcome.code), status: outcome.status });
+      if (!outcome.ok && !closed) report(call, "mirror-failed", { to: host, code: codeName(outcome.code), status: outcome.status });
       whenEnded(outcome.end, over);
       discard(outcome);
     });
@@ -76,6 +77,7 @@ export function newMirror(
     },
     status: () => ({ mirror: { underWay: underWay.size, limit } }),
     close: () => {
+      closed = true;
       for (const signal of underWay) signal.abort(new Error("the route is closed"));
     },
   };
