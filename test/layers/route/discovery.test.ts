@@ -12,6 +12,7 @@ import {
   type RouteTargetInit,
 } from "../../../src/index.ts";
 import { virtualClock, type VirtualClock } from "../../../src/testing/index.ts";
+import { endpointsOf } from "../../harness/endpoints.ts";
 import { gate, turns, watch } from "../../harness/time.ts";
 
 const [A, B, C] = ["http://10.0.0.1:8080", "http://10.0.0.2:8080", "http://10.0.0.3:8080"] as const;
@@ -20,7 +21,7 @@ interface Trial {
   readonly client: Client;
   readonly clock: VirtualClock;
   /** Where so many calls went, each endpoint once, in order of their names. */
-  went(calls?: number): Promise<readonly string[]>;
+  readonly went: (calls?: number) => Promise<readonly string[]>;
   /** What the route told. */
   readonly told: string[];
 }
@@ -178,10 +179,7 @@ suite("a function", () => {
     const find = (): string[] => Array.from({ length: count }, (_, n) => `http://10.${n >> 16}.${(n >> 8) & 255}.${n & 255}:80`);
     const { client, clock, told, went } = trial(t, { endpoints: () => [...find(), ...find().slice(0, 5)] });
     await went(1);
-    const shown = (): number => {
-      const state = client.status().policies["p"]?.targets["run"]?.[0]?.state as { targets: { endpoints: unknown[] }[] }; // the cast: the route's own shape
-      return state.targets[0]?.endpoints.length ?? 0;
-    };
+    const shown = (): number => endpointsOf(client, "run").length;
     assert.deepEqual([shown(), told.splice(0)], [10_000, ["endpoints-cut"]]);
     count = 100;
     await clock.advance(6_000);
@@ -336,10 +334,14 @@ suite("a service in DNS", () => {
     const both = ["https://10.0.0.1", "https://10.0.0.2:8443"];
     assert.deepEqual(await went(), both);
     zones["b.internal"] = {};
+    zones["a.internal"] = { a: [record("10.0.0.3", 1)], aaaa: "ENODATA" };
     await clock.advance(1_200);
-    assert.deepEqual(await went(), both.slice(0, 1), "a name that is gone is gone, while the service names others");
+    assert.deepEqual(await went(), ["https://10.0.0.2:8443", "https://10.0.0.3"], "a name that fails keeps its addresses");
+    zones["_grpc._tcp.api.internal"] = { srv: [srv("a.internal", 443, 0, 0)] };
+    await clock.advance(1_200);
+    assert.deepEqual(await went(), ["https://10.0.0.3"], "unless the service names it no more");
     zones["_grpc._tcp.api.internal"] = { srv: "ESERVFAIL" };
     await clock.advance(5_000);
-    assert.deepEqual(await went(), both.slice(0, 1));
+    assert.deepEqual(await went(), ["https://10.0.0.3"]);
   });
 });

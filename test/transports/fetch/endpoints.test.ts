@@ -23,6 +23,7 @@ import {
   route,
   type RouteOptions,
 } from "../../../src/index.ts";
+import { routeOf } from "../../harness/endpoints.ts";
 import { closedPort, openUpstream } from "../../harness/upstream.ts";
 import { cameOut, failureOf, unhandled, until } from "./upstream.ts";
 
@@ -228,16 +229,17 @@ test("a mirror gets a copy of each call, with its body and marked, and its answe
 });
 
 const mirrorOf = (client: Client): Readonly<Record<string, unknown>> =>
-  client.status().policies["p"]?.targets["payments.internal"]?.find(({ kind }) => kind === "route")?.state["mirror"] as never; // the cast: the route shows it
+  routeOf(client, "payments.internal")["mirror"] as Readonly<Record<string, unknown>>; // the cast: the route shows it
 
 test("a mirror that fails, hangs or is full touches no call, and says so", async (t) => {
   const a = await site(t, "a");
   const whats: string[] = [];
   const hearing = (client: Client): Client => {
-    client.on(
-      (event) =>
-        event.type === "decision" && whats.push(`${event.what} ${String(event.detail?.["reason"] ?? event.detail?.["code"] ?? "")}`.trim()),
-    );
+    client.on((event) => {
+      if (event.type !== "decision") return;
+      const { reason, code } = (event.detail ?? {}) as Readonly<Record<string, string>>; // the cast: what a mirror tells is text
+      whats.push(`${event.what} ${reason ?? code ?? ""}`.trim());
+    });
     return client;
   };
   const dead = hearing(clientOf(t, { to: [{ endpoints: [a.origin] }], mirror: { to: await closedPort() } }));
@@ -246,7 +248,10 @@ test("a mirror that fails, hangs or is full touches no call, and says so", async
   assert.deepEqual(whats.splice(0), ["mirrored", "mirror-failed unavailable"]);
   const silent = createServer(() => undefined).listen(0, "127.0.0.1");
   await once(silent, "listening");
-  t.after(() => void silent.closeAllConnections() === silent.close());
+  t.after(() => {
+    silent.closeAllConnections();
+    silent.close();
+  });
   const to = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`; // the cast: it listens on TCP
   const hung = hearing(clientOf(t, { to: [{ endpoints: [a.origin] }], mirror: { to, limit: 1, timeout: "1h", buffer: 3 } }));
   for (let n = 0; n < 2; n++) assert.deepEqual(await cameOut(hung.fetch("http://payments.internal/")), ["response", "200", "a"]);
@@ -264,7 +269,10 @@ test("a mirrored call outlives the caller's abort", async (t) => {
   const shadow = await site(t, "shadow");
   const silent = createServer(() => undefined).listen(0, "127.0.0.1");
   await once(silent, "listening");
-  t.after(() => void silent.closeAllConnections() === silent.close());
+  t.after(() => {
+    silent.closeAllConnections();
+    silent.close();
+  });
   const to = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`; // the cast: it listens on TCP
   const client = clientOf(t, { to: [{ endpoints: [to] }], mirror: { to: shadow.origin } });
   const controller = new AbortController();

@@ -1,6 +1,6 @@
 // SRV: the endpoints of a service with their ports, weights and priorities (RFC 2782), and the addresses of their names.
 import { promises as dns } from "node:dns";
-import { newLookUp } from "./dns.ts";
+import { type Addresses, newLookUp } from "./dns.ts";
 import { type Found, foundAt } from "./found.ts";
 import type { Look } from "./refreshed.ts";
 
@@ -9,16 +9,19 @@ const MOST_NAMES = 1_000;
 
 export function srvLook(srv: string, refreshMs: number): Look {
   const [, scheme = "http:", name = srv] = /^(?:(https?:)\/\/)?(.*)$/.exec(srv) ?? [];
-  /** One for each name, so that each keeps its last good answer. */
+  /** One for each name, and what it found last: a name that fails keeps that. */
   let lookUps = new Map<string, ReturnType<typeof newLookUp>>();
+  let last = new Map<string, Addresses>();
   return async () => {
     const records = (await dns.resolveSrv(name)).slice(0, MOST_NAMES);
     if (records.length === 0 || (records.length === 1 && records[0]?.name === "")) throw new Error(`${name} has no endpoints`);
     const names = new Set(records.map((record) => record.name));
     lookUps = new Map([...names].map((one) => [one, lookUps.get(one) ?? newLookUp(refreshMs)]));
     const looked = await Promise.allSettled([...lookUps].map(async ([one, lookUp]) => [one, await lookUp(one)] as const));
-    const known = new Map(looked.flatMap((one) => (one.status === "fulfilled" ? [one.value] : [])));
-    if (known.size === 0) throw looked.find((one) => one.status === "rejected")?.reason ?? new Error(`${name} has no addresses`);
+    const fresh = new Map(looked.flatMap((one) => (one.status === "fulfilled" ? [one.value] : [])));
+    const known = new Map([...last, ...fresh].filter(([one]) => names.has(one)));
+    last = known;
+    if (fresh.size === 0) throw looked.find((one) => one.status === "rejected")?.reason ?? new Error(`${name} has no addresses`);
     // Priorities are any numbers from 0 to 65,535; ours are ranks.
     const ranks = [...new Set(records.map(({ priority }) => priority))].toSorted((a, b) => a - b);
     const endpoints = records.flatMap(({ name: host, port, weight, priority }): Found[] => {
