@@ -71,6 +71,12 @@ const lessons: Readonly<Record<string, readonly RegExp[]>> = {
     /^ERR_PREMESH_BREAKER_OPEN, try again in \d+ ms \(breaker open, the server has seen 3\)$/m,
     /^200 \(breaker closed, the server has seen 4\)$/m,
   ],
+  "route.ts": [
+    /^a canary with a share of 20 %: [2-6]\d of 200 users see v2$/m,
+    /^user 42 has seen 1 version in ten calls$/m,
+    /^rolled out, while calls go on: 200 of 200 users see v2$/m,
+    /^rolled back, and one server dies: 0 of 100 calls failed, 1 server was ejected$/m,
+  ],
   "rateLimit.ts": [
     /^refusing.*\n {2}200\n {2}200\n {2}200\n {2}ERR_PREMESH_RATE_LIMITED, try again in \d+ ms\n {2}ERR_PREMESH_RATE_LIMITED, .*$/m,
     /^queueing.*\n(?: {2}200\n){5} {2}all answered/m,
