@@ -17,6 +17,7 @@ const benches: readonly (readonly [name: string, ...flags: string[]])[] = [
   ["seven-layers"],
   ["allocation", "--min-semi-space-size=64", "--max-semi-space-size=64"],
   ["fetch"],
+  ["grpc"],
   ["targets"],
   ["rate-limit"],
   ["route"],
@@ -50,7 +51,7 @@ const version = (name: string): string => {
   return `${name} ${(JSON.parse(text) as { version: string }).version}`; // the cast: every package has a version
 };
 
-const peers = ["cockatiel", "opossum", "bottleneck", "@opentelemetry/api"].map(version).join(", ");
+const peers = ["cockatiel", "opossum", "bottleneck", "@grpc/grpc-js", "@opentelemetry/api"].map(version).join(", ");
 const machine = `Node ${process.versions.node} (undici ${process.versions["undici"] ?? "unknown"}), ${cpus().length} x ${cpus()[0]?.model ?? "unknown CPU"}; ${peers}`;
 
 console.log(`${machine}\nMedians over rounds; in brackets the middle half of them.\n`);
