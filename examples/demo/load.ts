@@ -17,8 +17,27 @@ export function arrivals(lengthMs: number, rate: (at: number) => number, dice: (
   }
 }
 
+/** The two lanes of a scene. */
+export interface Lanes {
+  readonly lanes: readonly [bare: Send, premesh: Send];
+  /** The same, to where a peer answers at once and does not count it. */
+  readonly warmUp: readonly [bare: Send, premesh: Send];
+  readonly close: () => void;
+}
+
+/** Where a peer answers at once, and does not count it. */
+export const WARM_UP = "warm-up";
+
+export function httpLanes(client: Client, policy: string, addresses: readonly string[], stop: AbortSignal): Lanes {
+  const both = (path: string): readonly [bare: Send, premesh: Send] => {
+    const [bare = "", premesh = ""] = addresses.map((address) => `http://${address}/${path}`);
+    return [bareLane(bare, stop), policyLane(client, policy, premesh, stop)];
+  };
+  return { lanes: both(""), warmUp: both(WARM_UP), close: () => undefined };
+}
+
 /** Plain fetch with a plain timeout, so that it ends. */
-export function bareLane(url: string, stop: AbortSignal): Send {
+function bareLane(url: string, stop: AbortSignal): Send {
   return async () => {
     try {
       const response = await fetch(url, { signal: AbortSignal.any([stop, AbortSignal.timeout(PATIENCE_MS)]) });
@@ -45,9 +64,6 @@ export function policyLane(client: Client, policy: string, url: string, stop: Ab
     return { ok, attempts: client.explain(result)?.attempts ?? 0 };
   };
 }
-
-/** Where a peer answers at once, and does not count it. */
-export const WARM_UP = "warm-up";
 
 /** Starts every call when it is due and waits for all of them; rejects when it is stopped. */
 export async function drive(times: readonly number[], send: Send, began: number, samples: Sample[], stop: AbortSignal): Promise<void> {

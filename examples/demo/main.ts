@@ -1,6 +1,7 @@
 // The demo: real servers that fail in five ways, and the same calls to them bare and under a policy, side by side.
 import { parseArgs } from "node:util";
 import { bar, percent } from "../../src/cli/plots.ts";
+import type { Protocol } from "./peer-process.ts";
 import { newRun, play, type Run } from "./play.ts";
 import { successOf } from "./figures.ts";
 import { printHeading, printRun, printSummary } from "./report.ts";
@@ -8,9 +9,10 @@ import { playRoute } from "./route.ts";
 import { scenes } from "./scenes.ts";
 import { print, progress, wrapped } from "./screen.ts";
 
-const HELP = `Usage: npm run demo [-- [route] --seconds <n>]
+const HELP = `Usage: npm run demo [-- [grpc | route] --seconds <n>]
 
 Starts HTTP servers on 127.0.0.1 that fail in five ways, sends each the same calls bare and under a policy, and shows what comes of it.
+With "grpc": the same over gRPC, with its statuses and resets, and clients of @grpc/grpc-js.
 With "route": ten servers behind one name, four of them ill, by round robin and by a policy.
 
   --seconds <n>  how long calls are started, all scenes together; 5 to 50 (default 28; route: 12)
@@ -20,7 +22,7 @@ Ctrl-C ends it. NO_COLOR=1 leaves out colours; without a terminal there are none
 
 interface Asked {
   readonly seconds: number;
-  readonly route: boolean;
+  readonly what: "http" | "grpc" | "route";
 }
 
 /** `undefined`: for help. */
@@ -30,12 +32,12 @@ function asked(): Asked | undefined {
     allowPositionals: true,
   });
   if (values.help) return undefined;
-  const [scene, more] = positionals;
-  if ((scene !== undefined && scene !== "route") || more !== undefined)
-    throw new Error(`there is "route", or no word for all others; got ${positionals.join(" ")}`);
-  const seconds = Number(values.seconds ?? (scene === "route" ? 12 : 28));
+  const [what = "http", more] = positionals;
+  if ((what !== "http" && what !== "grpc" && what !== "route") || more !== undefined)
+    throw new Error(`there are "grpc" and "route", or no word for HTTP; got ${positionals.join(" ")}`);
+  const seconds = Number(values.seconds ?? (what === "route" ? 12 : 28));
   if (!(seconds >= 5 && seconds <= 50)) throw new Error(`--seconds must be a number from 5 to 50; got ${values.seconds}`);
-  return { seconds, route: scene === "route" };
+  return { seconds, what };
 }
 
 /** The bottom line while a scene plays. */
@@ -47,14 +49,14 @@ function watch(run: Run, number: string, began: number): NodeJS.Timeout {
   }, 100);
 }
 
-async function main({ seconds, route }: Asked): Promise<void> {
+async function main({ seconds, what }: Asked): Promise<void> {
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop.abort(new Error("stopped")));
   process.stdout.on("error", () => stop.abort(new Error("nobody reads this")));
 
   try {
-    if (route) await playRoute(seconds, stop.signal);
-    else await playScenes(seconds, stop.signal);
+    if (what === "route") await playRoute(seconds, stop.signal);
+    else await playScenes(seconds, what, stop.signal);
   } catch (error) {
     if (!stop.signal.aborted) throw error;
     print();
@@ -63,17 +65,18 @@ async function main({ seconds, route }: Asked): Promise<void> {
   }
 }
 
-async function playScenes(seconds: number, stop: AbortSignal): Promise<void> {
+async function playScenes(seconds: number, protocol: Protocol, stop: AbortSignal): Promise<void> {
   const whole = scenes.reduce((sum, { share }) => sum + share, 0);
   const runs: Run[] = [];
-  const intro = `The same calls, bare (fetch with a timeout of 2 s) and under a premesh policy. Takes about ${Math.ceil(seconds * 1.1 + 2)} s.`;
+  const bare = { http: "fetch with a timeout of 2 s", grpc: "grpc-js with a deadline of 2 s" }[protocol];
+  const intro = `The same calls, bare (${bare}) and under a premesh policy. Takes about ${Math.ceil(seconds * 1.1 + 2)} s.`;
   for (const line of wrapped("", intro)) print(line);
   for (const [index, scene] of scenes.entries()) {
     const number = `${index + 1}/${scenes.length}`;
     const run = newRun(scene, (seconds * 1_000 * scene.share) / whole);
     printHeading(run, number);
     let ticker: NodeJS.Timeout | undefined;
-    await play(run, stop, (began) => (ticker = watch(run, number, began))).finally(() => clearInterval(ticker));
+    await play(run, protocol, stop, (began) => (ticker = watch(run, number, began))).finally(() => clearInterval(ticker));
     printRun(run);
     runs.push(run);
   }

@@ -1,8 +1,8 @@
 // The process in which the peers of one scene run: two of a kind, one for the bare lane and one for the lane under the policy.
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { newDice } from "./dice.ts";
 import { type PeerKind, peers } from "./peers.ts";
+import { serveGrpc } from "./serve-grpc.ts";
+import { serveHttp } from "./serve-http.ts";
 
 /** What the demo tells this process. */
 export type Order = "down" | "up" | "count";
@@ -10,15 +10,12 @@ export type Order = "down" | "up" | "count";
 /** What it answers: where the peers listen, and later how many requests each has seen. */
 export type Answer = { readonly ports: readonly number[] } | { readonly requests: readonly number[] };
 
-const kind = process.argv[2] as PeerKind; // the cast: only the demo starts this process
+export type Protocol = "http" | "grpc";
+
+const [kind, protocol] = process.argv.slice(2) as [PeerKind, Protocol]; // the cast: only the demo starts this process
+const listening = { http: serveHttp, grpc: serveGrpc }[protocol];
 const requests = [0, 0];
 const running = requests.map(() => peers[kind](newDice(1)));
-
-function listening(server: Server): Promise<number> {
-  return new Promise((resolve) => {
-    server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port)); // the cast: it listens on TCP
-  });
-}
 
 const tell = (answer: Answer): void => void process.send?.(answer);
 
@@ -31,14 +28,11 @@ process.on("message", (order: Order) => {
 });
 
 const ports = await Promise.all(
-  running.map(({ answer }, lane) =>
-    listening(
-      createServer((request, response) => {
-        if (request.url === "/warm-up") return void response.end();
-        requests[lane] = (requests[lane] ?? 0) + 1;
-        return answer(request, response);
-      }),
-    ),
+  running.map(({ take }, lane) =>
+    listening((exchange) => {
+      requests[lane] = (requests[lane] ?? 0) + 1;
+      take(exchange);
+    }),
   ),
 );
 tell({ ports });

@@ -1,47 +1,47 @@
-// The peers of the demo, each failing in its own way.
-import type { RequestListener, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+// The peers of the demo, each failing in its own way, whatever protocol they speak.
+
+/** One request, and what a server can do with it. */
+export interface Exchange {
+  /** The whole answer, after so many milliseconds. */
+  answer(afterMs: number): void;
+  /** An error instead, by its HTTP status. */
+  refuse(status: number, retryAfterS?: number): void;
+  /** Breaks it, before the answer or in the middle of it. */
+  reset(when: "before" | "within"): void;
+  /** Called once when it is over, however it came to that. */
+  onOver(over: () => void): void;
+  /** Drops the connection that it came on. */
+  drop(): void;
+}
 
 export type PeerKind = "errors" | "resets" | "tails" | "overload" | "outage";
 
 export interface Peer {
-  readonly answer: RequestListener;
+  readonly take: (exchange: Exchange) => void;
   /** Only `outage`: stops answering, and later drops who still waits, as a hung process does that is killed and started again. */
   readonly setDown?: (down: boolean) => void;
-}
-
-const BODY = "x".repeat(1_024);
-
-function after(ms: number, response: ServerResponse): void {
-  setTimeout(() => response.end(BODY), ms);
-}
-
-function refuse(status: number, response: ServerResponse, retryAfter?: string): void {
-  response.writeHead(status, retryAfter === undefined ? {} : { "retry-after": retryAfter }).end();
 }
 
 /** 15 % of the answers are 503, 2 % are 500. */
 function errors(dice: () => number): Peer {
   return {
-    answer: (_request, response) => {
+    take: (exchange) => {
       const rolled = dice();
-      if (rolled < 0.15) refuse(503, response);
-      else if (rolled < 0.17) refuse(500, response);
-      else after(3 + 6 * dice(), response);
+      if (rolled < 0.15) exchange.refuse(503);
+      else if (rolled < 0.17) exchange.refuse(500);
+      else exchange.answer(3 + 6 * dice());
     },
   };
 }
 
-/** 10 % of the connections are reset before the answer, 1 % in the middle of it. */
+/** 10 % of the requests are reset before the answer, 1 % in the middle of it. */
 function resets(dice: () => number): Peer {
   return {
-    answer: (request, response) => {
+    take: (exchange) => {
       const rolled = dice();
-      if (rolled < 0.1) request.socket.resetAndDestroy();
-      else if (rolled < 0.11) {
-        response.writeHead(200, { "content-length": 2 * BODY.length });
-        response.write(BODY, () => setTimeout(() => request.socket.resetAndDestroy(), 5));
-      } else after(3 + 6 * dice(), response);
+      if (rolled < 0.1) exchange.reset("before");
+      else if (rolled < 0.11) exchange.reset("within");
+      else exchange.answer(3 + 6 * dice());
     },
   };
 }
@@ -49,9 +49,9 @@ function resets(dice: () => number): Peer {
 /** 2 % are never answered, 6 % late. */
 function tails(dice: () => number): Peer {
   return {
-    answer: (_request, response) => {
+    take: (exchange) => {
       const rolled = dice();
-      if (rolled >= 0.02) after(rolled < 0.08 ? 100 + 150 * dice() : 4 + 8 * dice(), response);
+      if (rolled >= 0.02) exchange.answer(rolled < 0.08 ? 100 + 150 * dice() : 4 + 8 * dice());
     },
   };
 }
@@ -64,16 +64,16 @@ function overload(dice: () => number): Peer {
   let seenAt = performance.now();
   let busy = 0;
   return {
-    answer: (_request, response) => {
+    take: (exchange) => {
       const now = performance.now();
       tokens = Math.min(QUOTA.burst, tokens + ((now - seenAt) / 1_000) * QUOTA.rate);
       seenAt = now;
-      if (tokens < 1) return refuse(429, response, "1");
+      if (tokens < 1) return exchange.refuse(429, 1);
       tokens--;
-      if (busy >= QUOTA.workers) return refuse(503, response, "1");
+      if (busy >= QUOTA.workers) return exchange.refuse(503, 1);
       busy++;
-      response.once("close", () => busy--);
-      return after(30 + 30 * dice(), response);
+      exchange.onOver(() => busy--);
+      return exchange.answer(30 + 30 * dice());
     },
   };
 }
@@ -81,17 +81,17 @@ function overload(dice: () => number): Peer {
 /** Healthy, then hung, then restarted. */
 function outage(dice: () => number): Peer {
   let down = false;
-  const waiting = new Set<Socket>();
+  const waiting = new Set<Exchange>();
   return {
-    answer: (request, response) => {
-      if (!down) return after(4 + 8 * dice(), response);
-      waiting.add(request.socket);
-      request.socket.once("close", () => waiting.delete(request.socket));
+    take: (exchange) => {
+      if (!down) return exchange.answer(4 + 8 * dice());
+      waiting.add(exchange);
+      exchange.onOver(() => waiting.delete(exchange));
       return undefined;
     },
     setDown: (value) => {
       down = value;
-      if (!down) for (const socket of waiting) socket.destroy();
+      if (!down) for (const exchange of waiting) exchange.drop();
     },
   };
 }

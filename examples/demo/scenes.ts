@@ -28,7 +28,7 @@ function policyFor(kind: PeerKind, extra: readonly LayerDefinition[] = []): Poli
     name: kind,
     layers: [
       timeout(`${PATIENCE_MS}ms`),
-      retry({ attempts: 3, statuses: [429] }),
+      retry({ attempts: 3, on: ["connect-failure", "refused-stream", "reset", "gateway-error", "unavailable", "resource-exhausted"] }),
       ...extra,
       // In production the window and openFor would be some ten times longer; here you would not live to see it close.
       breaker({ trip: [{ consecutive: 10 }, { failureRate: 0.5, minCalls: 20, window: "2s" }], openFor: "1s" }),

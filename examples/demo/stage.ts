@@ -2,12 +2,12 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { Answer, Order } from "./peer-process.ts";
+import type { Answer, Order, Protocol } from "./peer-process.ts";
 import type { PeerKind } from "./peers.ts";
 
 export interface Stage {
   /** Where the peers listen, one for each lane. */
-  readonly urls: readonly string[];
+  readonly addresses: readonly string[];
   /** The outage begins or ends. */
   setDown(down: boolean): void;
   /** How many requests each peer has seen. */
@@ -15,15 +15,15 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-export async function openStage(kind: PeerKind): Promise<Stage> {
-  const child = fork(fileURLToPath(new URL("peer-process.ts", import.meta.url)), [kind], {
+export async function openStage(kind: PeerKind, protocol: Protocol): Promise<Stage> {
+  const child = fork(fileURLToPath(new URL("peer-process.ts", import.meta.url)), [kind, protocol], {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
   const exit = once(child, "exit");
   const order = (what: Order): void => void (child.connected && child.send(what));
   const first = await heard(child, exit);
   return {
-    urls: "ports" in first ? first.ports.map((port) => `http://127.0.0.1:${port}/`) : [],
+    addresses: "ports" in first ? first.ports.map((port) => `127.0.0.1:${port}`) : [],
     setDown: (down) => order(down ? "down" : "up"),
     requests: async () => {
       const answer = heard(child, exit);

@@ -104,6 +104,18 @@ const lessons: Readonly<Record<string, readonly RegExp[]>> = {
   "express/main.ts": service,
   "fastify/main.ts": service,
   "run.ts": [/^3 rows after 2 attempts$/m, /^ERR_PREMESH_TIMEOUT after 3 attempts/m],
+  "grpc-unary.ts": [
+    /^Get: 10 after 3 attempts$/m,
+    /^Charge: 14 UNAVAILABLE: try again, after 1 attempt$/m,
+    /^Charge again: UNAVAILABLE by breaker, ERR_PREMESH_BREAKER_OPEN, try again in \d+ ms$/m,
+  ],
+  "grpc-streaming.ts": [
+    /^server stream: 1, 2, 3 after 3 attempts$/m,
+    /^client stream: the sum is 6 after 2 attempts; the server has got 1,2 and then 1,2,3$/m,
+    /^bidirectional: 10, 20, 30 after 1 attempt$/m,
+    /^broke off after 1, 2: 13 INTERNAL; after its head nothing is repeated$/m,
+    /^cancelled after 1$/m,
+  ],
   "connect/main.ts": [/^Get: 10 after 3 attempts\nImport: 6 after 3 attempts\nList: 1, 2, 3\nCharge: Unavailable after 1 attempt$/m],
   "policy-file/main.ts": [
     /^the same revision from file, code and JSON: true$/m,
@@ -147,20 +159,25 @@ describe("every example teaches its lesson and ends by itself", { concurrency: 2
 });
 
 describe("the demo", () => {
-  test("shows every scene bare and under the policy, sees the breaker open and close, and ends by itself", async () => {
-    const { code, stdout, stderr } = await run("examples/demo/main.ts", ["--seconds", "10"]);
-    assert.equal(stderr, "");
-    assert.equal(code, 0);
-    for (const kind of ["errors", "resets", "tails", "overload", "outage"]) {
-      assert.match(stdout, new RegExp(`^\\d/5 ${kind}: `, "m"));
-      assert.match(stdout, new RegExp(`^ {2}${kind} +(?:\\d+\\.\\d % +){2}(?:[\\d.]+ m?s +){4}\\d\\.\\d\\d +\\d\\.\\d\\d$`, "m"));
-    }
-    assert.equal(stdout.match(/^ {2}(?:bare|premesh) +[█▏▎▍▌▋▊▉░]+ +\d+\.\d % +\d\.\d\d +\d\.\d\d +[\d.]+ m?s +[\d.]+ m?s$/gm)?.length, 10);
-    assert.match(stdout.slice(stdout.indexOf("5/5 outage")), /breaker +[\d.]+ m?s opened[^]*half-opened[^]*closed/);
-    assert.match(stdout, /what the policy made worse/);
-    for (const control of ["\r", "\u001B"]) assert.ok(!stdout.includes(control), "a terminal's control characters stay away from a pipe");
-    for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
-  });
+  for (const protocol of ["http", "grpc"]) {
+    test(`shows every scene bare and under the policy, sees the breaker open and close, and ends by itself, over ${protocol}`, async () => {
+      const { code, stdout, stderr } = await run("examples/demo/main.ts", [protocol, "--seconds", "10"]);
+      assert.equal(stderr, "");
+      assert.equal(code, 0);
+      for (const kind of ["errors", "resets", "tails", "overload", "outage"]) {
+        assert.match(stdout, new RegExp(`^\\d/5 ${kind}: `, "m"));
+        assert.match(stdout, new RegExp(`^ {2}${kind} +(?:\\d+\\.\\d % +){2}(?:[\\d.]+ m?s +){4}\\d\\.\\d\\d +\\d\\.\\d\\d$`, "m"));
+      }
+      assert.equal(
+        stdout.match(/^ {2}(?:bare|premesh) +[█▏▎▍▌▋▊▉░]+ +\d+\.\d % +\d\.\d\d +\d\.\d\d +[\d.]+ m?s +[\d.]+ m?s$/gm)?.length,
+        10,
+      );
+      assert.match(stdout.slice(stdout.indexOf("5/5 outage")), /breaker +[\d.]+ m?s opened[^]*half-opened[^]*closed/);
+      assert.match(stdout, /what the policy made worse/);
+      for (const control of ["\r", "\u001B"]) assert.ok(!stdout.includes(control), "a terminal's control characters stay away from a pipe");
+      for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
+    });
+  }
 
   test("route: the policy keeps calls away from the servers that are ill, where bare round robin does not", async () => {
     const { code, stdout, stderr } = await run("examples/demo/main.ts", ["route", "--seconds", "6"]);
@@ -199,7 +216,7 @@ describe("the demo", () => {
     assert.match(wrong.stderr, /--seconds must be a number/);
     assert.equal(wrong.code, 1);
     const lost = await run("examples/demo/main.ts", ["roote"]);
-    assert.match(lost.stderr, /there is "route"/);
+    assert.match(lost.stderr, /there are "grpc" and "route"/);
     assert.equal(lost.code, 1);
   });
 });
