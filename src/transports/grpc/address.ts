@@ -3,11 +3,13 @@
 // grpc naming: https://github.com/grpc/grpc/blob/master/doc/naming.md
 
 /** What a channel calls. */
-export interface Address {
+export interface Called {
   /** For people and state: as it is written, in lower case. */
   readonly target: string;
   /** For matches: always with a port. */
   readonly host: string;
+  /** What its server is called in `:authority` and TLS. */
+  readonly authority: string;
 }
 
 const SCHEME = /^(dns|ipv4|ipv6|unix|unix-abstract|xds|passthrough):(?:\/\/[^/]*\/)?/i;
@@ -16,17 +18,23 @@ const SCHEME = /^(dns|ipv4|ipv6|unix|unix-abstract|xds|passthrough):(?:\/\/[^/]*
 const DEFAULT_PORT = 443;
 
 /** The address behind a channel's target, or behind the authority that stands in its place. */
-export function addressOf(target: string): Address {
+export function calledBy(target: string): Called {
   const scheme = SCHEME.exec(target);
   const kind = scheme?.[1]?.toLowerCase();
   const path = scheme === null ? target : target.slice(scheme[0].length);
-  if (kind === "unix" || kind === "unix-abstract") return { target, host: `localhost:${DEFAULT_PORT}` }; // the authority that grpc-js sends
-  const first = (path.split(",")[0] ?? path).toLowerCase();
-  return { target: first, host: withPort(first) };
+  if (kind === "unix" || kind === "unix-abstract") return { target, host: `localhost:${DEFAULT_PORT}`, authority: "localhost" }; // as grpc-js calls it
+  const first = path.split(",")[0] ?? path;
+  const lower = first.toLowerCase();
+  return { target: lower, host: withPort(lower), authority: first };
 }
 
 function withPort(host: string): string {
   const bare = host.split(":").length > 2 && !host.startsWith("["); // an IPv6 address without brackets has no port
   if (bare) return `[${host}]:${DEFAULT_PORT}`;
   return /:\d+$/.test(host) ? host : `${host}:${DEFAULT_PORT}`;
+}
+
+/** An origin as an address of grpc-js's: always with a port. */
+export function addressOf(origin: URL): string {
+  return origin.port === "" ? `${origin.hostname}:${origin.protocol === "https:" ? 443 : 80}` : origin.host;
 }

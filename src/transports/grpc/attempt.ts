@@ -6,6 +6,8 @@ import { type End, endNow, newEnd } from "../../call/end.ts";
 import { Reader } from "../../call/messages.ts";
 import type { Failure, Outcome } from "../../call/outcome.ts";
 import { remember } from "../../call/record.ts";
+import { attributesOf } from "./attributes.ts";
+import { channelFor } from "./destination.ts";
 import { FALLBACK_FIELD, rememberStatus, statusOf } from "./edge.ts";
 import { type InterceptingListener, type Metadata, Status, type StatusObject, type WireCall } from "./grpc-js.ts";
 import type { HeaderFields, Heading } from "./metadata.ts";
@@ -51,14 +53,14 @@ export class Attempt extends Reader<Outgoing> implements InterceptingListener, H
   }
 
   begin(): void {
-    const { signal, origin } = this.#call;
-    const { line, path, host, deadline, metadata, credentials, reading, messages } = this.#rpc;
+    const { signal } = this.#call;
+    const { path, deadline, metadata, credentials, reading, messages } = this.#rpc;
     this.#span = this.#call.tracer?.start(this.#call, attributesOf(this.#call));
     let real: WireCall;
     try {
-      const channel = origin === undefined ? line.real : line.elsewhere(origin);
+      const { channel, host } = channelFor(this.#call, this.#rpc);
       // the parent is the call's affair: an attempt that begins after it was cancelled would never hear of it
-      real = channel.createCall(path, deadline, origin === undefined ? host : undefined, null, undefined);
+      real = channel.createCall(path, deadline, host, null, undefined);
     } catch (error) {
       return this.#fail(misused(Code.INTERNAL, error instanceof Error ? error.message : String(error)), false);
     }
@@ -223,14 +225,3 @@ export class Attempt extends Reader<Outgoing> implements InterceptingListener, H
 const discard = (attempt: Attempt): void => attempt.drop();
 
 const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
-
-function attributesOf({ method, target, origin }: Call): Record<string, string | number> {
-  const host = origin === undefined ? target : new URL(origin).host;
-  const [, address = host, port] = /^(.*):(\d+)$/.exec(host) ?? [];
-  return {
-    "rpc.system.name": "grpc",
-    "rpc.method": method,
-    "server.address": address,
-    ...(port === undefined ? {} : { "server.port": Number(port) }),
-  };
-}

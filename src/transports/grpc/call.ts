@@ -6,7 +6,7 @@ import { whenEnded } from "../../call/end.ts";
 import type { Outcome } from "../../call/outcome.ts";
 import { newRecord } from "../../call/record.ts";
 import { Abort } from "../../call/signal.ts";
-import type { Ruled } from "../door.ts";
+import type { Asked } from "./asked.ts";
 import { Attempt } from "./attempt.ts";
 import { brokenStatus, rememberStatus, statusOf } from "./edge.ts";
 import {
@@ -15,7 +15,6 @@ import {
   type InterceptingListener,
   type MessageContext,
   Metadata,
-  type ParentCall,
   type StatusObject,
   type WireCall,
 } from "./grpc-js.ts";
@@ -24,21 +23,7 @@ import { CallMetadata } from "./metadata.ts";
 import { followParent, millisecondsUntil, withParents } from "./parent.ts";
 import type { Outgoing, RpcPayload } from "./payload.ts";
 import { sendRpc } from "./send.ts";
-import type { MethodFacts } from "./services.ts";
 import { isThisTurn, thisTurn } from "./turn.ts";
-
-/** What the channel knows of a call. */
-export interface Asked {
-  readonly ruled: Ruled;
-  readonly target: string;
-  readonly method: string;
-  readonly facts: MethodFacts | undefined;
-  readonly path: string;
-  readonly deadline: Deadline;
-  readonly host: string | null | undefined;
-  readonly parent: ParentCall;
-  readonly propagate: number;
-}
 
 /**
  * One RPC. A class, as what it stands in for is one; and one object for all that a call needs: the call, its signal, its payload and its metadata.
@@ -74,14 +59,14 @@ export class RpcCall extends Abort implements WireCall, RpcPayload, CallFields, 
 
   constructor(line: Line, asked: Asked) {
     super(undefined);
-    const { ruled, target, method, parent, propagate } = asked;
+    const { ruled, called, method, parent, propagate } = asked;
     const { env } = line.door;
     this.line = line;
     this.#asked = asked;
     this.path = asked.path;
     this.host = asked.host;
     this.messages = new Messages(line.pool);
-    this.#record = newRecord(ruled, "grpc", target, method, env.now());
+    this.#record = newRecord(ruled, "grpc", called.target, method, env.now());
     this.#born = Date.now();
     this.deadline = withParents(asked.deadline, parent, propagate);
     this.endsAt = env.now() + millisecondsUntil(this.deadline);
@@ -179,6 +164,10 @@ export class RpcCall extends Abort implements WireCall, RpcPayload, CallFields, 
 
   get metadata(): CallMetadata {
     return (this.#metadata ??= CallMetadata.of(this.#given ?? new Metadata()));
+  }
+
+  get authority(): string {
+    return this.#asked.called.authority;
   }
 
   get responseStream(): boolean {

@@ -2,8 +2,9 @@
 import { PolicyError } from "../../policy/error.ts";
 import type { Door, Ruled } from "../door.ts";
 import { poolOf } from "../pool.ts";
-import { type Address, addressOf } from "./address.ts";
-import { type Asked, RpcCall } from "./call.ts";
+import { type Called, calledBy } from "./address.ts";
+import type { Asked } from "./asked.ts";
+import { RpcCall } from "./call.ts";
 import { type ChannelCredentials, type ChannelInterface, type ClientOptions, Propagate, RealChannel, requireGrpcJs } from "./grpc-js.ts";
 import type { Line } from "./line.ts";
 import { methodTimeouts } from "./service-config.ts";
@@ -18,6 +19,9 @@ export interface ChannelSettings {
    */
   readonly services?: readonly ServiceShape[];
 }
+
+/** How many channels to other addresses are kept; beyond, the oldest is closed, and made anew if it is needed. */
+const MOST_OTHERS = 1_024;
 
 /** A channel as grpc-js's own constructor makes it, with the client's policies around its calls. */
 export function policyChannel(
@@ -35,33 +39,41 @@ export function policyChannel(
   const given: ClientOptions = { ...options, "grpc.service_config_disable_resolution": 1 };
   const real = new RealChannel(address, credentials, given);
   const authority: unknown = options["grpc.default_authority"];
-  const own = addressOf(typeof authority === "string" ? authority : real.getTarget());
+  const own = calledBy(typeof authority === "string" ? authority : real.getTarget());
   const others = new Map<string, ChannelInterface>();
   const line: Line = { door, real, pool: poolOf(door), waiting: new Set(), closed: false, elsewhere };
 
-  function elsewhere(origin: string): ChannelInterface {
-    const known = others.get(origin);
+  function elsewhere(to: string, name: string): ChannelInterface {
+    const key = `${to} ${name}`;
+    const known = others.get(key);
     if (known !== undefined) return known;
-    const { "grpc.default_authority": _authority, ...rest } = given;
-    const other = new RealChannel(new URL(origin).host, credentials, rest);
-    others.set(origin, other);
+    for (const [oldest, channel] of others) {
+      if (others.size < MOST_OTHERS) break;
+      others.delete(oldest);
+      channel.close(); // its calls go on
+    }
+    // an endpoint of the channel's own server has its certificate
+    const certified = name === own.authority ? given["grpc.ssl_target_name_override"] : undefined;
+    const named = { "grpc.default_authority": name, "grpc.ssl_target_name_override": certified ?? name.replace(/:\d+$/, "") };
+    const other = new RealChannel(to, credentials, { ...given, ...named });
+    others.set(key, other);
     return other;
   }
 
-  const ruledBy = ({ host }: Address, method: string): Ruled | undefined =>
+  const ruledBy = ({ host }: Called, method: string): Ruled | undefined =>
     settings.policy === undefined ? door.findRpc(host, method) : door.named(settings.policy);
 
   return {
     createCall: (path, deadline, host, parent, propagateFlags) => {
       if (line.closed || typeof path !== "string") return real.createCall(path, deadline, host, parent, propagateFlags); // which says what is wrong
-      const called = host === undefined || host === null || host === "" ? own : addressOf(host);
+      const called = host === undefined || host === null || host === "" ? own : calledBy(host);
       const method = path.startsWith("/") ? path.slice(1) : path;
       const ruled = ruledBy(called, method);
       if (ruled === undefined) return real.createCall(path, deadline, host, parent, propagateFlags);
       const limit = timeoutOf(method);
       const asked: Asked = {
         ruled,
-        target: called.target,
+        called,
         method,
         facts: facts.get(method),
         path,

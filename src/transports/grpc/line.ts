@@ -16,8 +16,8 @@ export interface Line {
   readonly waiting: Set<Waiting>;
   /** The channel takes no more attempts. */
   closed: boolean;
-  /** The channel to another origin, for a layer that sends a call elsewhere. */
-  elsewhere(origin: string): ChannelInterface;
+  /** The channel to another address (`10.0.0.1:50051`), for a layer that sends a call elsewhere; `authority`: what the server there is called. */
+  elsewhere(address: string, authority: string): ChannelInterface;
 }
 
 /** Nothing of grpc-js's stands for a call now: its deadline and the closing of the channel are ours to watch. Gives what stops that. */

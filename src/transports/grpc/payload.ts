@@ -15,7 +15,10 @@ export interface RpcPayload extends Payload {
   readonly line: Line;
   /** `/payments.v1.Payments/Charge` */
   readonly path: string;
+  /** The caller's word on the authority. */
   readonly host: string | null | undefined;
+  /** What the server is called, by the caller or the channel. */
+  readonly authority: string;
   /** The caller's own. */
   readonly deadline: Deadline;
   /** The same, on the clock of `Env.now`. */
