@@ -78,6 +78,13 @@ const options: Readonly<Record<string, readonly string[]>> = {
     ...fieldsOf("got/dist/source/core/options.d.ts", "RetryOptions"),
     ...fieldsOf("ky/distribution/types/retry.d.ts", "RetryOptions"),
   ],
+  "grpc.md": [
+    ...["RetryPolicy", "HedgingPolicy", "MethodConfig", "RetryThrottling", "ServiceConfig"].flatMap((name) =>
+      fieldsOf("@grpc/grpc-js/build/src/service-config.d.ts", name),
+    ),
+    // of nice-grpc-client-middleware-retry 3.1, which is not installed
+    ...["retry", "retryBaseDelayMs", "retryMaxDelayMs", "retryMaxAttempts", "retryableStatuses", "onRetryableError"],
+  ],
   "undici-retry-agent.md": fieldsOf("undici8/types/retry-handler.d.ts", "RetryOptions"),
 };
 
