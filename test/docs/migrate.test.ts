@@ -83,7 +83,12 @@ const options: Readonly<Record<string, readonly string[]>> = {
       fieldsOf("@grpc/grpc-js/build/src/service-config.d.ts", name),
     ),
     // of nice-grpc-client-middleware-retry 3.1, which is not installed
-    ...["retry", "retryBaseDelayMs", "retryMaxDelayMs", "retryMaxAttempts", "retryableStatuses", "onRetryableError"],
+    "retry",
+    "retryBaseDelayMs",
+    "retryMaxDelayMs",
+    "retryMaxAttempts",
+    "retryableStatuses",
+    "onRetryableError",
   ],
   "undici-retry-agent.md": fieldsOf("undici8/types/retry-handler.d.ts", "RetryOptions"),
 };
