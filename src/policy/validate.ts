@@ -33,7 +33,8 @@ const known = new WeakSet<Policy>();
 /** The policies, checked and frozen; those that were checked before are taken as they are. Throws `ERR_PREMESH_INVALID_POLICY` with every issue. */
 export function checkedPolicies(inputs: readonly unknown[], path: (index: number) => string): Policy[] {
   const issues: PolicyIssue[] = [];
-  const entries = inputs.map((input, index) => ({ name: nameOf(input), policy: checkedPolicy(input, path(index), issues) }));
+  // not by map: a hole in the list is a policy that is missing
+  const entries = Array.from(inputs, (input, index) => ({ name: nameOf(input), policy: checkedPolicy(input, path(index), issues) }));
   issues.push(...clashes(entries, path));
   if (issues.length > 0) throw invalidPolicy(issues);
   return entries.flatMap(({ policy }) => policy ?? []);
