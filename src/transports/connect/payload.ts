@@ -37,9 +37,11 @@ export function streamPayload(
     header,
     input: undefined,
     messages,
-    unfinished: true, // one attempt at a time can read the caller's messages, so there is no copy beside it
     get replayable() {
       return messages.replayable;
+    },
+    get unfinished() {
+      return messages.unfinished;
     },
     keep: (bytes, overflowed) => {
       messages.keep(bytes);

@@ -3,24 +3,29 @@
 // call/messages.ts does the same for messages that a caller pushes; these are pulled, by the attempt under way.
 import type { Pool } from "../../call/messages.ts";
 
-/** What one attempt sends. Its `return` and `throw` reach the caller's stream only once no other attempt can come. */
-export type Sending<T> = AsyncIterable<T>;
+/** What one attempt sends. Its `return` and `throw` reach the caller's stream only once it is the attempt that counts. */
+export interface Sending<T> extends AsyncIterable<T> {
+  /** Another attempt went on with the messages, so this one cannot be given them all; reading on fails. */
+  readonly lost: boolean;
+  /** The attempt is over. */
+  close(): void;
+}
 
 export interface MessageReplay<T> {
   /** False once messages are gone, or the caller's stream has failed. */
   readonly replayable: boolean;
+  /** More may come from the caller. */
+  readonly unfinished: boolean;
   /** An attempt can be given all of it, this once or more often. */
   readonly whole: boolean;
   /** The caller's stream failed; the peer is not to blame. */
   readonly failed: boolean;
   /** Asks that so many bytes be kept. */
   keep(bytes: number): void;
-  /** The messages from the first on; what was opened earlier ends. */
+  /** The messages from the first on. Several may be open: those of an attempt and of its hedge. */
   open(): Sending<T>;
-  /** Ends what is open; the next attempt opens anew. */
-  close(): void;
-  /** A response is there: what is open is the last, and is now the same as the caller's stream. */
-  commit(): void;
+  /** A response is there: its attempt is the one that counts, and its messages are now the same as the caller's stream. Only the first counts. */
+  commit(sending: Sending<T>): void;
   /** The call has ended without a response of the peer: with this error, or with an answer of our own. */
   end(error: unknown): void;
 }
@@ -58,11 +63,11 @@ export function newMessageReplay<T>(
   let overflow = false;
   let failure: { readonly error: unknown } | undefined;
   let reading: Promise<void> | undefined;
-  let committed = false;
-  let current: View<T> | undefined;
+  let last: View<T> | undefined;
+  const open = new Set<View<T>>();
 
   function take(message: T): void {
-    const copy = bound > 0 && !overflow && !committed ? keeping?.write(message) : undefined;
+    const copy = bound > 0 && !overflow && last === undefined ? keeping?.write(message) : undefined;
     kept.push({ message, bytes: copy });
     if (copy === undefined) return;
     const size = copy.byteLength;
@@ -73,7 +78,15 @@ export function newMessageReplay<T>(
       overflow = true;
       overflowed(held + size);
       release();
+      goOn(furthest());
     }
+  }
+
+  const furthest = (): View<T> | undefined => [...open].toSorted((a, b) => b.position - a.position)[0];
+
+  /** One attempt alone goes on: what it has sent is forgotten. */
+  function goOn(view: View<T> | undefined): void {
+    for (const other of open) if (other !== view) other.lose();
   }
 
   function release(): void {
@@ -107,7 +120,7 @@ export function newMessageReplay<T>(
   function at(position: number): T {
     const one = kept[position - base] as Kept<T>; // the cast: the place was looked at
     const { message } = one;
-    if (committed || overflow || (keeping !== undefined && one.bytes === undefined)) {
+    if (last !== undefined || overflow || (keeping !== undefined && one.bytes === undefined)) {
       lost = true;
       forget(position + 1);
     } else if (keeping !== undefined) one.message = undefined;
@@ -120,12 +133,20 @@ export function newMessageReplay<T>(
       position: 0,
       ended: undefined,
       closed: false,
+      lost: false,
+      [Symbol.asyncIterator]: () => view,
       close: () => {
+        open.delete(view);
         view.closed = true;
         close();
       },
+      lose: () => {
+        view.lost = true;
+        view.close();
+      },
       next: async () => {
         while (!view.closed && view.position - base >= kept.length && !done && failure === undefined) await Promise.race([read(), closing]);
+        if (view.lost) throw new Error("another attempt went on with the messages");
         if (view.closed) return { done: true, value: undefined };
         if (view.position - base < kept.length) return { done: false, value: at(view.position++) };
         if (failure !== undefined) throw failure.error;
@@ -140,7 +161,7 @@ export function newMessageReplay<T>(
   /** An attempt lets go of its messages: for good, or for the next attempt. */
   async function ended(view: View<T>, how: Ended): Promise<IteratorResult<T>> {
     view.close();
-    if (view === current && committed) return forward(how);
+    if (view === last) return forward(how);
     view.ended ??= how;
     if ("error" in how) throw how.error;
     return { done: true, value: how.value };
@@ -159,6 +180,9 @@ export function newMessageReplay<T>(
     get replayable() {
       return !lost && !overflow && failure === undefined;
     },
+    get unfinished() {
+      return !done && failure === undefined;
+    },
     get whole() {
       return !lost;
     },
@@ -169,20 +193,20 @@ export function newMessageReplay<T>(
       bound = Math.max(bound, most);
     },
     open: () => {
-      current?.close();
-      const view = (current = newView());
-      return { [Symbol.asyncIterator]: () => view };
+      const view = newView();
+      open.add(view);
+      return view;
     },
-    close: () => current?.close(),
-    commit: () => {
-      committed = true;
+    commit: (sending) => {
+      if (last !== undefined) return;
+      last = sending as View<T>; // the cast: all are made here
       release();
-      if (current === undefined) return;
-      forget(current.position);
-      if (current.ended !== undefined) told(current.ended);
+      goOn(last);
+      forget(last.position);
+      if (last.ended !== undefined) told(last.ended);
     },
     end: (error) => {
-      current?.close();
+      for (const view of open) view.close();
       kept = [];
       release();
       if (error !== undefined) told({ error });
@@ -193,11 +217,12 @@ export function newMessageReplay<T>(
 
 type Ended = { readonly value: unknown } | { readonly error: unknown };
 
-interface View<T> extends Required<AsyncIterator<T>> {
+interface View<T> extends Required<AsyncIterator<T>>, Sending<T> {
   /** Which message is next. */
   position: number;
   closed: boolean;
+  lost: boolean;
+  lose(): void;
   /** How the attempt let go of it, while another could still come. */
   ended: Ended | undefined;
-  close(): void;
 }

@@ -12,6 +12,7 @@ import {
   Code as ConnectCode,
   ConnectError,
   type ConnectResponse,
+  type Input,
   type Request,
   sendStream,
   sendUnary,
@@ -22,6 +23,7 @@ import {
 import { refusalError } from "./edge.ts";
 import { failureOf } from "./failure.ts";
 import type { ConnectPayload } from "./payload.ts";
+import type { Sending } from "./replay.ts";
 import { type Begun, begun, watched } from "./response.ts";
 
 /** Which attempt it is, as gRPC says it on the wire: https://github.com/grpc/proposal/blob/master/A6-client-retries.md */
@@ -68,6 +70,8 @@ class Attempt {
   /** What the transport hears: the caller, the layers, and us. It follows the caller's signal for this attempt only. */
   readonly #heard: Abort;
   readonly #resolve: (outcome: Outcome<ConnectResponse>) => void;
+  /** The messages of a stream. */
+  #sending: Sending<Input> | undefined = undefined;
   #settled = false;
 
   constructor(call: Call, transport: Transport, env: NowEnv) {
@@ -110,7 +114,8 @@ class Attempt {
         failed,
       );
     } else {
-      void begun(within(() => sendStream(transport, request, messages.open()))).then((response) => this.#began(response), failed);
+      const sending = (this.#sending = messages.open());
+      void begun(within(() => sendStream(transport, request, sending))).then((response) => this.#began(response), failed);
     }
   }
 
@@ -137,9 +142,14 @@ class Attempt {
   }
 
   #failed(error: unknown, leftMs: number): void {
-    const outcome = this.#payload.messages?.failed === true ? misuseOutcome(error) : failureOf(error);
+    const outcome = this.#judged(error);
     if (outcome.code === Code.DEADLINE_EXCEEDED && leftMs <= SAME_MOMENT_MS) realSetTimeout(() => this.#settle(outcome), LATE_MS);
     else this.#settle(outcome);
+  }
+
+  #judged(error: unknown): Failure<never> {
+    if (this.#payload.messages?.failed === true) return misuseOutcome(error);
+    return this.#sending?.lost === true ? { ...misuseOutcome(error), code: Code.CANCELLED } : failureOf(error); // a hedge takes that for what it is
   }
 
   /** The caller, a layer or the caller's deadline has ended it. It settles at once, without waiting for the transport to say so. */
@@ -156,8 +166,10 @@ class Attempt {
     this.#settled = true;
     heard.removeEventListener("abort", this);
     if (!outcome.ok && !outcome.sent) this.#call.record.sent--;
-    if (outcome.ok) this.#payload.messages?.commit();
-    else this.#payload.messages?.close();
+    if (this.#sending !== undefined) {
+      if (outcome.ok) this.#payload.messages?.commit(this.#sending);
+      else this.#sending.close();
+    }
     whenEnded(outcome.end, () => heard.unfollow());
     this.#span?.end(outcome);
     this.#resolve(outcome);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import type { Pool } from "../../../src/call/messages.ts";
-import { type MessageReplay, newMessageReplay } from "../../../src/transports/connect/replay.ts";
+import { type MessageReplay, newMessageReplay, type Sending } from "../../../src/transports/connect/replay.ts";
 import { gate, turns } from "../../harness/time.ts";
 
 const keeping = { write: (text: string) => Buffer.from(text), read: (bytes: Uint8Array) => Buffer.from(bytes).toString() };
@@ -51,8 +51,9 @@ async function read(iterator: AsyncIterator<string>, count = Number.POSITIVE_INF
   return values;
 }
 
-const iterator = (replay: MessageReplay<string>): Required<AsyncIterator<string>> =>
-  replay.open()[Symbol.asyncIterator]() as Required<AsyncIterator<string>>; // the cast: replays have all three methods
+type Attempt = Sending<string> & Required<AsyncIterator<string>>;
+
+const iterator = (replay: MessageReplay<string>): Attempt => replay.open() as Attempt; // the cast: what is opened is its own iterator
 
 suite("each attempt", () => {
   test("is given the messages from the first on, however far the one before came", async () => {
@@ -62,14 +63,16 @@ suite("each attempt", () => {
     assert.equal(replay.replayable, true);
   });
 
-  test("ends when the next is opened, even while it waits, and the message that it waited for is not lost", async () => {
+  test("ends when it is closed, even while it waits, and the message that it waited for is not lost", async () => {
     const arrives = gate<string>();
     async function* source(): AsyncGenerator<string> {
       yield await arrives.promise;
     }
     const replay = newMessageReplay(source(), keeping, { bytes: 0, limit: 100 }, () => undefined);
     replay.keep(10);
-    const first = iterator(replay).next();
+    const closed = replay.open();
+    const first = closed[Symbol.asyncIterator]().next();
+    closed.close();
     const second = iterator(replay).next();
     assert.deepEqual(await first, { done: true, value: undefined });
     arrives.open("a");
@@ -94,12 +97,45 @@ suite("each attempt", () => {
   });
 });
 
+suite("an attempt and its hedge", () => {
+  test("are each given all messages, at their own pace", async () => {
+    const { replay } = open(["a", "b", "c"]);
+    const [first, second] = [iterator(replay), iterator(replay)];
+    assert.deepEqual(await read(first, 2), ["a", "b"]);
+    assert.deepEqual(await read(second), ["a", "b", "c"]);
+    assert.deepEqual(await read(first), ["c"]);
+  });
+
+  test("part when one is answered: the other fails, and does not end as if it were whole", async () => {
+    const { replay, told } = open(["a", "b", "c"]);
+    const [first, second] = [iterator(replay), iterator(replay)];
+    await read(first, 1);
+    await read(second, 2);
+    replay.commit(second);
+    replay.commit(first);
+    await assert.rejects(first.next(), /another attempt went on/);
+    assert.equal(first.lost, true);
+    assert.deepEqual(await read(second), ["c"]);
+    await first.return(undefined);
+    assert.deepEqual(told, []);
+  });
+
+  test("part when the bound is passed: the one that is furthest goes on", async () => {
+    const { replay } = open(["ab", "cd", "ef", "gh"], 5);
+    const [first, second] = [iterator(replay), iterator(replay)];
+    assert.deepEqual(await read(first, 1), ["ab"]);
+    assert.deepEqual(await read(second), ["ab", "cd", "ef", "gh"]);
+    await assert.rejects(first.next(), /another attempt went on/);
+  });
+});
+
 suite("what is kept", () => {
   test("counts in the pool until an attempt is committed", async () => {
     const { replay, pool } = open(["ab", "cd", "e"]);
-    await read(iterator(replay), 2);
+    const one = iterator(replay);
+    await read(one, 2);
     assert.equal(pool.bytes, 4);
-    replay.commit();
+    replay.commit(one);
     assert.equal(pool.bytes, 0);
     assert.equal(replay.whole, true);
   });
@@ -143,7 +179,7 @@ suite("the caller's stream", () => {
     await first.next();
     await assert.rejects(first.throw(new Error("reset")), /reset/);
     await first.return(undefined);
-    replay.close();
+    first.close();
     assert.deepEqual(told, []);
     assert.deepEqual(await read(iterator(replay)), ["a", "b"]);
   });
@@ -152,15 +188,16 @@ suite("the caller's stream", () => {
     const { replay, told } = open(["a", "b"]);
     const last = iterator(replay);
     await last.next();
-    replay.commit();
+    replay.commit(last);
     await last.return(undefined);
     assert.deepEqual(told, ["return"]);
   });
 
   test("hears what the attempt has said before it was committed", async () => {
     const { replay, told } = open(["a", "b"]);
-    await iterator(replay).return(undefined);
-    replay.commit();
+    const last = iterator(replay);
+    await last.return(undefined);
+    replay.commit(last);
     await turns(1);
     assert.deepEqual(told, ["return"]);
   });

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { createWritableIterable } from "@connectrpc/connect/protocol";
-import { breaker, bulkhead, type LayerDefinition, retry } from "../../../src/index.ts";
+import { breaker, bulkhead, hedge, type LayerDefinition, retry } from "../../../src/index.ts";
+import { virtualClock } from "../../../src/testing/index.ts";
 import { gate, turns } from "../../harness/time.ts";
 import { wires } from "./server.ts";
 import { all, failure, type Text, texts } from "./service.ts";
@@ -66,6 +67,39 @@ test("a message that the caller changes once it was sent is replayed as it was s
   }
   assert.equal((await kinds.collect(reusing())).value, "a,b,c!");
   assert.equal(server.seen.length, 2);
+});
+
+suite("a hedge", () => {
+  for (const wire of duplexWires) {
+    test(`sends all of a stream beside an attempt that hangs in the midst of it, and the first answer counts (${wire})`, async (t) => {
+      const clock = virtualClock();
+      const layers = [hedge({ after: "1s", methods: ["*"] })];
+      const { kinds, server } = await openTrial(t, layers, [{ reads: 2, hang: true }, {}], { wire, client: { clock } });
+      const reply = kinds.collect(texts("a", "b", "c"));
+      await server.arrived(1);
+      await turns(20); // the caller's stream is read to its end
+      await clock.advance(1_000);
+      await server.arrived(2);
+      assert.equal((await reply).value, "a,b,c!");
+      assert.deepEqual(server.seen[1]?.messages, ["a", "b", "c"]);
+      await server.seen[0]?.over;
+    });
+
+    test(`that is slower than the attempt it stands beside changes nothing of it (${wire})`, async (t) => {
+      const clock = virtualClock();
+      const slow = gate();
+      const script = [{ until: slow.promise }, { hang: true }];
+      const { kinds, server } = await openTrial(t, [hedge({ after: "1s", methods: ["*"] })], script, { wire, client: { clock } });
+      const reply = kinds.collect(texts("a", "b", "c"));
+      await server.arrived(1);
+      await turns(20); // as above
+      await clock.advance(1_000);
+      await server.arrived(2);
+      slow.open();
+      assert.equal((await reply).value, "a,b,c!");
+      await server.seen[1]?.over;
+    });
+  }
 });
 
 suite("a stream that outgrows the buffer", () => {
