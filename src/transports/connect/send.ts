@@ -47,16 +47,17 @@ export function connectSender(transport: Transport, elsewhere: Elsewhere, env: N
     if (call.signal?.aborted === true) return Promise.resolve(abortedOutcome(call.signal));
     const { messages } = call.payload as ConnectPayload; // the cast: this sender is only put on calls with this payload
     if (messages?.whole === false) return Promise.resolve(gone());
-    const to = call.origin === undefined ? transport : elsewhere(call.origin);
-    return to === undefined ? Promise.resolve(nowhere(call)) : new Attempt(call, to, env).outcome;
+    const there = call.endpoint?.key ?? call.origin;
+    const to = there === undefined ? transport : elsewhere(there);
+    return to === undefined ? Promise.resolve(nowhere(call, there)) : new Attempt(call, to, env).outcome;
   };
 }
 
 const gone = (): Failure<never> =>
   misuseOutcome(new ConnectError("premesh: the messages of this call were not kept, so it cannot be sent again", ConnectCode.Internal));
 
-function nowhere({ origin = "", record: { policy } }: Call): Failure<never> {
-  const what = `policy ${policy} sends calls to ${origin}, and premeshTransport has no transport to it`;
+function nowhere({ record: { policy } }: Call, there = ""): Failure<never> {
+  const what = `policy ${policy} sends calls to ${there}, and premeshTransport has no transport to it`;
   const next = "give it elsewhere: (baseUrl) => createGrpcTransport({ baseUrl })";
   return misuseOutcome(new PolicyError("ERR_PREMESH_INVALID_OPTIONS", `${what}: ${next}`, { policy }));
 }

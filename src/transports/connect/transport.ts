@@ -10,7 +10,7 @@ import { connectCall, connectConclusion, methodName } from "./call.ts";
 import { type ConnectResponse, type ContextKey, createContextKey, type Request, type Transport } from "./connect-es.ts";
 import { refusalError } from "./edge.ts";
 import { type ConnectPayload, streamPayload, unaryPayload } from "./payload.ts";
-import { connectSender } from "./send.ts";
+import { connectSender, type Elsewhere } from "./send.ts";
 
 export interface PremeshTransportOptions {
   /**
@@ -18,7 +18,7 @@ export interface PremeshTransportOptions {
    * match as if there were no host, by their `service` and `method` or by `host: "*"`, and state is kept for each service.
    */
   readonly baseUrl?: string;
-  /** Makes the transport to another base URL, where a `fallback` layer sends calls; asked once for each. Default: such a fallback fails. */
+  /** Makes the transport to another base URL, where a `route` or a `fallback` layer sends calls; asked once for each. Default: such a call fails. */
   readonly elsewhere?: (baseUrl: string) => Transport;
   /** Use this policy for every RPC of the transport, whatever the matches say. Default: the policy that the RPC matches. */
   readonly policy?: string;
@@ -56,16 +56,7 @@ export function premeshTransport(client: Client, transport: Transport, options: 
   const pool = poolOf(door);
   const place = checked(transport, options);
   if (options.policy !== undefined) door.named(options.policy);
-  const elsewhere = new Map<string, Transport>();
-  const send = connectSender(
-    transport,
-    (origin) => {
-      const known = elsewhere.get(origin) ?? options.elsewhere?.(origin);
-      if (known !== undefined) elsewhere.set(origin, known);
-      return known;
-    },
-    door.env,
-  );
+  const send = connectSender(transport, transportsTo(options.elsewhere, place?.path ?? ""), door.env);
 
   function through(request: Request, payload: (header: Headers) => ConnectPayload): Promise<ConnectResponse> | undefined {
     const { method, signal, contextValues } = request;
@@ -104,13 +95,34 @@ export function premeshTransport(client: Client, transport: Transport, options: 
   };
 }
 
+/** Where a transport sends to. */
+interface Place {
+  readonly host: string;
+  readonly target: string;
+  /** What stands before the path of a method; without a slash at its end. */
+  readonly path: string;
+}
+
+/** How many transports to other servers are kept: endpoints may come and go for ever. */
+const MOST_ELSEWHERE = 1_024;
+
+/** `path`: what stands before the path of a method. */
+function transportsTo(make: PremeshTransportOptions["elsewhere"], path: string): Elsewhere {
+  const made = new Map<string, Transport>();
+  return (origin) => {
+    const known = made.get(origin) ?? make?.(`${origin}${path}`);
+    if (known === undefined || made.has(origin)) return known;
+    const [oldest] = made.keys();
+    if (oldest !== undefined && made.size >= MOST_ELSEWHERE) made.delete(oldest);
+    made.set(origin, known);
+    return known;
+  };
+}
+
 /** Mistakes of the caller, and a client that takes no more calls. */
 const codeOf = ({ code }: PolicyError): Code => (code === "ERR_PREMESH_CLIENT_CLOSED" ? Code.UNAVAILABLE : Code.INVALID_ARGUMENT);
 
-function checked(
-  transport: Transport,
-  { baseUrl, elsewhere, policy }: PremeshTransportOptions,
-): { host: string; target: string } | undefined {
+function checked(transport: Transport, { baseUrl, elsewhere, policy }: PremeshTransportOptions): Place | undefined {
   const bad = (message: string): never => {
     throw new PolicyError("ERR_PREMESH_INVALID_OPTIONS", `premeshTransport: ${message}`);
   };
@@ -122,5 +134,5 @@ function checked(
   if (baseUrl === undefined) return undefined;
   const url = URL.parse(baseUrl);
   if (url === null) return bad(`baseUrl must be a URL, such as "https://payments.internal", not ${JSON.stringify(baseUrl)}`);
-  return { host: hostKey(url), target: url.host };
+  return { host: hostKey(url), target: url.host, path: url.pathname.replace(/\/+$/, "") };
 }

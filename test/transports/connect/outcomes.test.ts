@@ -16,6 +16,7 @@ import {
   PolicyError,
   rateLimit,
   retry,
+  route,
 } from "../../../src/index.ts";
 import { turns } from "../../harness/time.ts";
 import { closedPort } from "../../harness/upstream.ts";
@@ -270,6 +271,34 @@ suite("a fallback", () => {
     const { kinds } = await openTrial(t, [fallback({ response: { target: "http://spare.internal" } })], [{ fail: Code.Unavailable }]);
     const error = await failure(kinds.say({ value: "a" }));
     assert.match(error.message, /sends calls to http:\/\/spare\.internal.*give it elsewhere/);
+  });
+});
+
+suite("a route", () => {
+  test("sends each attempt to an endpoint, a retry to another one, over transports that are made once", async (t) => {
+    const bad = await openKinds(t, "2", [{ fail: Code.Unavailable }]);
+    const good = await openKinds(t, "2");
+    const made: string[] = [];
+    const elsewhere = (baseUrl: string): ReturnType<typeof createGrpcTransport> => {
+      made.push(baseUrl);
+      return createGrpcTransport({ baseUrl });
+    };
+    const layers = [
+      retry({ attempts: 2, methods: ["*"], backoff: { base: "0ms" } }),
+      route({ to: [{ endpoints: [bad.baseUrl, good.baseUrl] }], balance: "round-robin" }),
+    ];
+    const { kinds, server } = await openTrial(t, layers, [], { transport: { elsewhere } });
+    for (let call = 0; call < 4; call++) {
+      assert.equal((await kinds.say({ value: "a" })).value, "a!");
+      assert.equal((await kinds.collect(texts("a", "b"))).value, "a,b!");
+    }
+    assert.deepEqual([server.seen.length, good.seen.length, made.toSorted()], [0, 8, [bad.baseUrl, good.baseUrl].toSorted()]);
+    assert.ok(bad.seen.length > 0);
+  });
+
+  test("needs transports to its endpoints, and says so", async (t) => {
+    const { kinds } = await openTrial(t, [route({ to: [{ endpoints: ["http://10.0.0.1:8080"] }] })]);
+    assert.match((await failure(kinds.say({ value: "a" }))).message, /sends calls to http:\/\/10\.0\.0\.1:8080.*give it elsewhere/);
   });
 });
 
