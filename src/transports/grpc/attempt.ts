@@ -8,7 +8,7 @@ import type { Failure, Outcome } from "../../call/outcome.ts";
 import { remember } from "../../call/record.ts";
 import { attributesOf } from "./attributes.ts";
 import { channelFor } from "./destination.ts";
-import { FALLBACK_FIELD, rememberStatus, statusOf } from "./edge.ts";
+import { FALLBACK_FIELD, rememberEnd, statusOf } from "./edge.ts";
 import { type InterceptingListener, type Metadata, Status, type StatusObject, type WireCall } from "./grpc-js.ts";
 import type { HeaderFields, Heading } from "./metadata.ts";
 import type { Outgoing, RpcPayload } from "./payload.ts";
@@ -212,7 +212,7 @@ export class Attempt extends Reader<Outgoing> implements InterceptingListener, H
           remember(held[1], this.#call.record);
           listener.onReceiveMetadata(held[1]);
         } else {
-          rememberStatus(held[1], this.#call.record);
+          rememberEnd(held[1], this.#call.record);
           listener.onReceiveStatus(held[1]);
         }
       }

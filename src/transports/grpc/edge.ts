@@ -4,8 +4,9 @@ import { Code, codeOfHttpStatus } from "../../call/codes.ts";
 import type { Failure, Outcome, Reply } from "../../call/outcome.ts";
 import { remember } from "../../call/record.ts";
 import { thrown } from "../../call/refusal.ts";
+import { GRPC_STATUSES } from "../../policy/conditions.ts";
 import { PolicyError } from "../../policy/error.ts";
-import { Metadata, type StatusObject } from "./grpc-js.ts";
+import { Metadata, Status, type StatusObject } from "./grpc-js.ts";
 
 /** What the metadata of a status says when a layer, and not the peer, ended the call. */
 const FIELDS = { by: "premesh-by", policy: "premesh-policy", retryAfterMs: "premesh-retry-after-ms" } as const;
@@ -69,6 +70,15 @@ export function rememberStatus({ metadata, cause }: Told, record: CallRecord): v
   remember(metadata, record);
   if (cause instanceof PolicyError) remember(cause, record);
 }
+
+/** The same of a status behind a head: what the call came out as is not what became of it. */
+export function rememberEnd(status: Told, record: CallRecord): void {
+  if (status.code !== Status.OK) record.cameOut = `${record.cameOut ?? "ok"}, then ${nameOf(status.code)}`;
+  rememberStatus(status, record);
+}
+
+/** `internal`; a server may send what is no code of gRPC's. */
+const nameOf = (code: number): string => GRPC_STATUSES[code - 1] ?? String(code);
 
 function isStatus(value: unknown): value is StatusObject {
   return typeof value === "object" && value !== null && "metadata" in value && value.metadata instanceof Metadata && "details" in value;

@@ -8,7 +8,6 @@ import {
   type ClientOptions,
   type InterceptingListener,
   Metadata,
-  type MetadataOptions,
   propagate as Propagate,
   status as Status,
   type StatusObject,
@@ -16,7 +15,7 @@ import {
 import { PolicyError } from "../../policy/error.ts";
 
 export { Metadata, Propagate, RealChannel, Status };
-export type { CallCredentials, ChannelCredentials, ChannelInterface, ClientOptions, InterceptingListener, MetadataOptions, StatusObject };
+export type { CallCredentials, ChannelCredentials, ChannelInterface, ClientOptions, InterceptingListener, StatusObject };
 
 /** What a channel makes for each RPC, and grpc-js's client machinery goes by. */
 export type WireCall = ReturnType<ChannelInterface["createCall"]>;

@@ -1,6 +1,9 @@
 // What the caller is told: refusals and injected faults are ServiceErrors that say who made them, and explain knows every call.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { status } from "@grpc/grpc-js";
 import {
   breaker,
@@ -158,6 +161,8 @@ test("explain knows a success by its metadata and its status, and a stream that 
   assert.equal(client.explain({ metadata: good.trailers })?.attempts, 1);
   const bad = await start(echo, "ServerStream").came;
   assert.deepEqual([bad.code, client.explain(bad.error)?.attempts], [status.INTERNAL, 1]);
+  assert.equal(client.explain(good.head)?.outcome, "ok");
+  assert.equal(client.explain(bad.error)?.outcome, "ok, then internal");
 });
 
 describe("fallback", () => {
@@ -250,6 +255,24 @@ test("a client that is closed refuses with UNAVAILABLE, and waits for calls unti
   await closing;
   attempt.status(status.OK);
   assert.equal((await first.came).code, status.OK);
+});
+
+test("what the caller's code throws is an uncaught exception, as it is without premesh, and the call ends all the same", async () => {
+  const file = new URL("throwing.ts", import.meta.url);
+  const child = spawn(process.execPath, [fileURLToPath(file)], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, NODE_OPTIONS: "" },
+  });
+  let printed = "";
+  child.stdout.on("data", (text: Buffer) => (printed += text.toString()));
+  await once(child, "close");
+  assert.deepEqual(printed.trim().split("\n"), [
+    "uncaught: in metadata",
+    "uncaught: in callback",
+    "status 0",
+    "uncaught: in error",
+    "active 0",
+  ]);
 });
 
 test("without a policy of its own a call is grpc-js's alone", async (t) => {
