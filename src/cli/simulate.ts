@@ -1,9 +1,8 @@
 // premesh simulate: plays traffic and faults against a policy of a file in virtual time, beside the same traffic without one.
-import { readFile } from "node:fs/promises";
 import { type Duration, durationMs } from "../policy/duration.ts";
 import { PolicyError } from "../policy/error.ts";
 import type { Policy } from "../policy/policy.ts";
-import { readPolicyFile } from "../policy-files/read.ts";
+import { readPolicyFile, readTextFile } from "../policy-files/read.ts";
 import { type Scenario, scenarioDefaults } from "../testing/simulate/scenario.ts";
 import { type ScenarioName, scenarios } from "../testing/simulate/scenarios.ts";
 import { checkedScenario, parseScenario } from "../testing/simulate/schema.ts";
@@ -46,8 +45,10 @@ export const simulateCommand: Command = {
     const policy = chosen(read.policies, words.valueOf("policy"));
     if (typeof policy === "string") return refused(`${file}: ${policy}`);
     const script = words.valueOf("script");
+    const text = script === undefined ? undefined : await readTextFile(script);
+    if (typeof text === "object") return printProblems(script ?? "", text.issues);
     try {
-      const played = await scenarioOf(words);
+      const played = scenarioOf(words, text);
       const lanes: Lane[] = [{ name: "bare", result: await simulate({ name: policy.name, layers: [] }, played) }];
       if (!words.has("bare")) lanes.push({ name: "premesh", result: await simulate(policy, played) });
       print(policy, played, lanes, words);
@@ -83,14 +84,13 @@ function chosen(policies: readonly Policy[], name: string | undefined): Policy |
   return first !== undefined && second === undefined ? first : `there are several policies: say --policy with one of ${names}`;
 }
 
-/** The scenario that the words ask for, checked. */
-async function scenarioOf({ valueOf }: Words): Promise<Scenario> {
-  const script = valueOf("script");
+/** The scenario that the words ask for, checked; `script`: the text of one. */
+function scenarioOf({ valueOf }: Words, script: string | undefined): Scenario {
   const [rate, seed, length] = [valueOf("rate"), valueOf("seed"), valueOf("for")];
   const name = valueOf("scenario") ?? USUAL;
   const begun =
     script !== undefined
-      ? parseScenario(await textOf(script))
+      ? parseScenario(script)
       : scenarios[isScenario(name) ? name : USUAL].at(rate === undefined ? scenarioDefaults.rate : Number(rate));
   return checkedScenario({
     ...begun,
@@ -98,14 +98,6 @@ async function scenarioOf({ valueOf }: Words): Promise<Scenario> {
     ...(seed === undefined ? {} : { seed: Number(seed) }),
     ...(length === undefined ? {} : { for: length as Duration }), // the cast: misuse has seen that it is one
   });
-}
-
-async function textOf(file: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    throw new Error(`${file}: cannot be read: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-  }
 }
 
 function refused(problem: string): number {

@@ -3,17 +3,20 @@ import type { PolicyIssue } from "../policy/error.ts";
 import type { PlacedList } from "../policy/parse.ts";
 import type { CodedIssue, ProblemCode } from "../policy/problems.ts";
 
-export type PolicyFile =
-  | ({ readonly kind: "policies" } & PlacedList)
-  /** What is wrong with the policies, or the one reason why there is nothing to check. */
-  | { readonly kind: "problems"; readonly issues: readonly PolicyIssue[] };
+export type PolicyFile = ({ readonly kind: "policies" } & PlacedList) | PolicyProblems;
+
+/** What is wrong with the policies, or the one reason why there is nothing to check. */
+export interface PolicyProblems {
+  readonly kind: "problems";
+  readonly issues: readonly PolicyIssue[];
+}
 
 export const TEXTS: readonly string[] = [".json", ".yaml", ".yml"];
 export const MODULES: readonly string[] = [".ts", ".mts", ".js", ".mjs"];
 
 type More = Pick<PolicyIssue, "hint" | "line" | "column">;
 
-export const problemWith = (code: ProblemCode, message: string, more: More = {}): PolicyFile => ({
+export const problemWith = (code: ProblemCode, message: string, more: More = {}): PolicyProblems => ({
   kind: "problems",
   issues: [{ code, path: "", message, ...more } satisfies CodedIssue],
 });

@@ -4,7 +4,7 @@ import { extname } from "node:path";
 import { policiesInText } from "../policy/parse.ts";
 import { LONGEST_TEXT } from "../policy/text.ts";
 import { readModuleApart } from "./apart.ts";
-import { issuesOf, MODULES, type PolicyFile, problemWith, TEXTS } from "./file.ts";
+import { issuesOf, MODULES, type PolicyFile, type PolicyProblems, problemWith, TEXTS } from "./file.ts";
 import { type ModuleOptions, readModule } from "./module.ts";
 
 export interface ReadOptions extends ModuleOptions {
@@ -28,19 +28,28 @@ export async function readPolicyFile(file: string, { apart = false, ...options }
   return problemWith("PM0112", "holds no policy", isText ? {} : { hint: "export policies, by name or as the default" });
 }
 
-/** Whether it is a file at all, of a known kind, and of a sane size, before anything of it is read. */
-async function unfitness(file: string, extension: string): Promise<PolicyFile | undefined> {
+/** The text of a file of whatever extension, or why there is none to read. */
+export async function readTextFile(file: string): Promise<string | PolicyProblems> {
+  try {
+    return (await unfitness(file)) ?? textOf(await readFile(file)) ?? noText;
+  } catch (error) {
+    return problemWith("PM0101", `cannot be opened: ${whyNot(error)}`);
+  }
+}
+
+/** Whether it is a file at all, of a known kind (unless any will do), and of a sane size, before anything of it is read. */
+async function unfitness(file: string, extension?: string): Promise<PolicyProblems | undefined> {
   const stats = await stat(file);
   if (stats.isDirectory()) return problemWith("PM0102", "is a directory", { hint: "name the files in it" });
   if (!stats.isFile()) return problemWith("PM0102", "is not a file");
   const known = [...TEXTS, ...MODULES];
-  if (!known.includes(extension)) {
+  if (extension !== undefined && !known.includes(extension)) {
     const what = extension === "" ? "a file without extension" : `"${extension}"`;
     return problemWith("PM0103", `${what} is no kind of file that holds policies`, { hint: `those are ${known.join(", ")}` });
   }
   if (stats.size <= LONGEST_TEXT) return undefined;
   const [size, most] = [stats.size, LONGEST_TEXT].map((bytes) => Math.round(bytes / 1024 / 1024));
-  return problemWith("PM0104", `is ${size} MB long, and at most ${most} MB are read`, { hint: "is it the right file?" });
+  return problemWith("PM0104", `is ${size} MiB long, and at most ${most} MiB are read`, { hint: "is it the right file?" });
 }
 
 function whyNot(error: unknown): string {
@@ -52,7 +61,7 @@ function whyNot(error: unknown): string {
 
 function policiesOfBytes(bytes: Uint8Array): PolicyFile {
   const text = textOf(bytes);
-  if (text === undefined) return problemWith("PM0105", "is not UTF-8 text", { hint: "save it as UTF-8, if it is the right file" });
+  if (text === undefined) return noText;
   try {
     return { kind: "policies", ...policiesInText(text) };
   } catch (error) {
@@ -61,6 +70,8 @@ function policiesOfBytes(bytes: Uint8Array): PolicyFile {
     return { kind: "problems", issues };
   }
 }
+
+const noText = problemWith("PM0105", "is not UTF-8 text", { hint: "save it as UTF-8, if it is the right file" });
 
 function textOf(bytes: Uint8Array): string | undefined {
   try {

@@ -14,4 +14,5 @@ process.once("beforeExit", () =>
   send(problemWith("PM0122", "awaits something that never comes", { hint: "policies are plain data; build them without waiting" })),
 );
 
-void readModule(String(workerData), { patienceMs: Number.POSITIVE_INFINITY }).then(send);
+// A promise that the module has left rejected ends the thread before the next turn, as it would end a program.
+void readModule(String(workerData), { patienceMs: Number.POSITIVE_INFINITY }).then((read) => setImmediate(send, read));

@@ -35,6 +35,7 @@ export interface PlacedList extends PolicyList {
 /** The policies of a text; throws `ERR_PREMESH_INVALID_POLICY`, its issues with their lines. */
 export function policiesInText(text: string): PlacedList {
   const { value, spots } = readText(text);
+  if (value === null) throw invalidPolicy([issue("PM0112", "", "is empty: it holds no policy")]);
   const placedHere: PlacedList["placed"] = (issues) => placed(issues, text, spots);
   try {
     return { ...policiesIn(value), placed: placedHere };

@@ -38,11 +38,14 @@ function layerSchema(z: Zod, without?: LayerKind): ZodType<LayerDefinition> {
 
 /** The schema of one policy; `without` a kind of layer that has no place where it is used. */
 export function policySchema(z: Zod, without?: LayerKind): ZodType<Policy> {
-  return z.strictObject({
-    name: identifier(z),
-    match: z.exactOptional(z.array(matchSchema(z), { error: "must be a list" }).max(1_000, "must have at most 1,000 entries").readonly()),
-    layers: z.array(layerSchema(z, without), { error: "must be a list of layers" }).max(64, "must have at most 64 layers").readonly(),
-  });
+  return z.strictObject(
+    {
+      name: identifier(z),
+      match: z.exactOptional(z.array(matchSchema(z), { error: "must be a list" }).max(1_000, "must have at most 1,000 entries").readonly()),
+      layers: z.array(layerSchema(z, without), { error: "must be a list of layers" }).max(64, "must have at most 64 layers").readonly(),
+    },
+    { error: "must be a policy: an object with name and layers" },
+  );
 }
 
 /** The schema of a policy file: `{ "policies": [...] }`, one policy, or a list. No file can hold a live instance, so none has an `adopt` layer. */

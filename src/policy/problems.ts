@@ -63,7 +63,7 @@ export const problems = {
   PM0501: warning("A timeout never falls due"),
   PM0502: warning("The retry has no budget"),
   PM0503: warning("A POST may be done twice"),
-  PM0504: warning("Later attempts have no time to start"),
+  PM0504: warning("Later attempts have no time, or too little"),
   PM0505: warning("The breaker is outside the retry"),
   PM0506: warning("A limiter is inside the retry"),
   PM0507: warning("Retries are nested"),
@@ -75,6 +75,7 @@ export const problems = {
   PM0513: warning("The breaker can hardly open"),
   PM0514: warning("The retry never repeats"),
   PM0515: warning("The key is stamped inside the retry"),
+  PM0516: warning("The retry is for none of the policy's methods"),
 } as const satisfies Readonly<Record<string, Problem>>;
 
 export type ProblemCode = keyof typeof problems;

@@ -27,21 +27,38 @@ export function explained(issue: core.$ZodIssue, input: unknown, base: string, w
     if (best !== undefined)
       return best.flatMap((inner) => explained({ ...inner, path: [...issue.path, ...inner.path] }, input, base, words));
   }
+  const message = messageOf(issue);
   if (value === undefined && (issue.code === "invalid_type" || issue.code === "invalid_value" || issue.code === "invalid_union")) {
-    return [{ code: "PM0202", path, message: issue.message.startsWith("must ") ? `is missing; it ${issue.message}` : "is missing" }];
+    return [{ code: "PM0202", path, message: message.startsWith("must ") ? `is missing; it ${message}` : "is missing" }];
   }
   const got = issue.code === "custom" && issue.path.length === 0 ? "" : shown(value);
   return [
-    {
-      code: codeOf(issue, value),
-      path,
-      message:
-        issue.message.startsWith("must ") || issue.code === "custom"
-          ? `${issue.message}${got}`
-          : issue.message.replace(/^Invalid input: e/, "E"),
-    },
+    { code: codeOf(issue, value), path, message: message.startsWith("must ") || issue.code === "custom" ? `${message}${got}` : message },
   ];
 }
+
+/** What the schema says itself, else by the types that it takes: zod's own words are for those who write schemas. */
+function messageOf(issue: core.$ZodIssue): string {
+  const types = issue.message.startsWith("Invalid input") ? typesOf(issue) : [];
+  return types.length > 0 ? `must be ${[...new Set(types)].join(" or ")}` : issue.message;
+}
+
+function typesOf(issue: core.$ZodIssue): readonly string[] {
+  if (issue.code === "invalid_union")
+    return issue.errors.flatMap((errors) => errors.filter(({ path }) => path.length === 0).flatMap(typesOf));
+  if (issue.code === "invalid_value") return issue.values.map(show);
+  if (issue.message.startsWith("must be ")) return [issue.message.slice("must be ".length)];
+  return issue.code === "invalid_type" ? [TYPES[issue.expected] ?? issue.expected] : [];
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  object: "an object",
+  record: "an object",
+  array: "a list",
+  string: "text",
+  number: "a number",
+  boolean: "true or false",
+};
 
 /** The code of what is wrong with a value. Refinements bring their own (`coded` in schema.ts). */
 function codeOf(issue: core.$ZodIssue, value: unknown): ProblemCode {
@@ -99,12 +116,16 @@ function show(value: unknown): string {
       ? "a function"
       : typeof value === "string"
         ? JSON.stringify(value)
-        : typeof value === "object" && value !== null
-          ? "an object"
-          : String(value);
+        : Array.isArray(value)
+          ? "a list"
+          : typeof value === "object" && value !== null
+            ? "an object"
+            : String(value);
   return shortened(text);
 }
 
 const shortened = (text: string): string => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
 
-const shown = (value: unknown): string => (typeof value === "object" && value !== null ? "" : `; got ${show(value)}`);
+const shown = (value: unknown): string => (isPlainObject(value) ? "" : `; got ${show(value)}`);
+
+const isPlainObject = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value);

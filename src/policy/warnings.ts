@@ -7,7 +7,8 @@ import type { Finding, Rule } from "./warnings/finding.ts";
 import { inShadow, onPurpose } from "./warnings/left-on.ts";
 import { matchFindings } from "./warnings/matches.ts";
 import { breakerOutside, limiterInside } from "./warnings/order.ts";
-import { doneTwice, keyInside, nested, noBudget, noEffect } from "./warnings/retries.ts";
+import { doneTwice, keyInside, nested, noBudget, noEffect, repeatsNone } from "./warnings/retries.ts";
+import { entriesNeverReached } from "./warnings/routes.ts";
 import { neverDue, noTimeForAttempts, noTimeout } from "./warnings/timeouts.ts";
 
 const rules: readonly Rule[] = [
@@ -24,6 +25,8 @@ const rules: readonly Rule[] = [
   hardlyOpens,
   noEffect,
   keyInside,
+  repeatsNone,
+  entriesNeverReached,
 ];
 
 /** The warnings about these policies, policy by policy; `paths`: where each of them is. */

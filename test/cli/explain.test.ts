@@ -151,6 +151,7 @@ describe("premesh explain says what is wrong with", () => {
     "explain needs a file": [],
     "explain needs a URL, or --policy": ["shop.yaml"],
     "explain needs one URL": ["shop.yaml", "GET", "http://a", "http://b"],
+    '"GE T" is not an HTTP method': ["shop.yaml", "GE T", "http://a/"],
     '"nonsense" is neither a URL nor a gRPC method such as payments.v1.Payments/Charge': ["shop.yaml", "nonsense"],
     '"ftp://a/b" is neither a URL nor a gRPC method such as payments.v1.Payments/Charge': ["shop.yaml", "ftp://a/b"],
     '"grpc://a/b" is neither a URL nor a gRPC method such as payments.v1.Payments/Charge': ["shop.yaml", "grpc://a/b"],

@@ -95,7 +95,9 @@ suite("premesh simulate", () => {
     [[one, "--rate=-5"], 1, /PM0204 rate: must be a number above 0/],
     [[one, "--for", "soon"], 2, /--for must be a duration such as "10m"/],
     [[one, "--rate", "100000", "--for", "24h"], 1, /at most 5000000 are simulated/],
-    [[one, "--script", "missing.yaml"], 2, /missing\.yaml: cannot be read: ENOENT/],
+    [[one, "--script", "missing.yaml"], 2, /missing\.yaml: error PM0101 cannot be opened: there is no such file/],
+    [[one, "--script", "."], 2, /^\.: error PM0102 is a directory/],
+    [[one, "--script", "/dev/zero"], 2, /error PM0102 is not a file/],
     [
       [one, "--script", file("bad.yaml", "rate: 5\nphases:\n  - { fro: 5s }\n")],
       1,

@@ -66,7 +66,7 @@ suite("a file that gives nothing to check", () => {
       truncateSync(path, 50 * 1024 * 1024);
       const issue = await only(path);
       assert.equal(issue.code, "PM0104");
-      assert.equal(issue.message, "is 50 MB long, and at most 8 MB are read");
+      assert.equal(issue.message, "is 50 MiB long, and at most 8 MiB are read");
     });
   }
 
@@ -183,7 +183,8 @@ suite("a text", () => {
   });
 
   test("is empty, or holds something else", async () => {
-    for (const text of ["", "# nothing yet\n", "just words\n", "5"]) assert.equal((await only(file("other.yaml", text))).code, "PM0203");
+    for (const text of ["", "# nothing yet\n"]) assert.equal((await only(file("empty.yaml", text))).code, "PM0112");
+    for (const text of ["just words\n", "5"]) assert.equal((await only(file("other.yaml", text))).code, "PM0203");
   });
 });
 
@@ -255,7 +256,12 @@ for (const apart of [false, true]) {
       ],
       "that exports nothing": ["nothing.mjs", "const policies = [];", "PM0112", /^holds no policy$/],
       "that exports other things": ["other.mjs", "export const limit = 3;", "PM0112", /^holds no policy$/],
-      "that exports a function": ["function.mjs", "export default () => [];", "PM0203", /expected object/i],
+      "that exports a function": [
+        "function.mjs",
+        "export default () => [];",
+        "PM0203",
+        /^must be a policy: an object with name and layers; got a function$/,
+      ],
     };
     for (const [what, [name, text, code, message, at]] of Object.entries(modules)) {
       test(`${what} says so`, async () => {
@@ -334,5 +340,10 @@ suite("a module in a thread of its own", () => {
     assert.match((await only(file("late.mjs", late), { apart: true })).message, /^throws while it loads: late/);
     const rejected = 'Promise.reject(new Error("lost")); await new Promise((done) => setTimeout(done, 5_000));';
     assert.match((await only(file("rejected.mjs", rejected), { apart: true })).message, /^throws while it loads: lost/);
+  });
+
+  test("is refused for a promise that it leaves rejected, since that ends the program that imports it", async () => {
+    const text = `Promise.reject(new Error("lost")); export default ${JSON.stringify(good)};`;
+    assert.match((await only(file("left.mjs", text), { apart: true })).message, /^throws while it loads: lost/);
   });
 });

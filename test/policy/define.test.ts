@@ -264,6 +264,30 @@ describe("definePolicy names", () => {
     });
   }
 
+  const types: Readonly<Record<string, readonly [policy: unknown, says: string]>> = {
+    "a policy that is null": [null, "must be a policy: an object with name and layers; got null"],
+    "a list in place of a policy": [[], "must be a policy: an object with name and layers; got a list"],
+    "a layer that is a list": [{ name: "p", layers: [[]] }, "layers[0] must be an object; got a list"],
+    "an object": [{ name: "p", layers: [{ kind: "retry", backoff: 5 }] }, "layers[0].backoff must be an object; got 5"],
+    "false or an object": [{ name: "p", layers: [{ kind: "retry", budget: 5 }] }, "layers[0].budget must be false or an object; got 5"],
+    "one object or several": [{ name: "p", layers: [{ kind: "breaker", trip: 5 }] }, "layers[0].trip must be an object or a list; got 5"],
+    "a list": [{ name: "p", match: [{ methods: "GET" }], layers: [] }, 'match[0].methods must be a list; got "GET"'],
+    "a text": [{ name: "p", match: [{ host: 5 }], layers: [] }, "match[0].host must be text; got 5"],
+  };
+  for (const [name, [policy, says]] of Object.entries(types)) {
+    test(`in our own words, of the wrong type: ${name}`, () => {
+      assert.deepEqual(
+        issuesOfPolicy(policy).map(({ path, message }) => `${path} ${message}`.trim()),
+        [says],
+      );
+    });
+  }
+
+  test("a text that holds nothing", () => {
+    for (const text of ["", "# only a comment\n", "null"])
+      assert.throws(() => parsePolicies(text), { issues: [{ code: "PM0112", path: "", message: "is empty: it holds no policy" }] });
+  });
+
   test("every issue at once, each with its path", () => {
     const paths = issuesOfPolicy({
       name: "a b",

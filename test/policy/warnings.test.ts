@@ -16,10 +16,12 @@ import {
   type PolicyIssue,
   rateLimit,
   retry,
+  route,
   standard,
   timeout,
   trace,
 } from "../../src/index.ts";
+import type { RouteMatch } from "../../src/layers/route/match/definition.ts";
 import { type ProblemCode, problems } from "../../src/policy/problems.ts";
 import { warningsOf } from "../../src/policy/warnings.ts";
 import { documents, fencesOf, read } from "../docs/markdown.ts";
@@ -86,7 +88,21 @@ const rows: Partial<Record<ProblemCode, Readonly<Record<string, Row>>>> = {
       layers: [timeout("3s"), retry({ attempts: 4, backoff: { base: "2s", max: "10s" } }), timeout("100ms")],
       says: ["layers[1].attempts", /^attempt 2 of 4 is the last/],
     },
-    "time to start the last, though not to end it": { layers: [timeout("2500ms"), retry({ attempts: 3 }), timeout("1s")] },
+    "time to start the last, though not to end it": {
+      layers: [timeout("2500ms"), retry({ attempts: 3, backoff: { base: "0ms" } }), timeout("1s")],
+      says: [
+        "layers[1].attempts",
+        /^attempt 3 of 3 has 500 ms of its 1 s when those before it run .* layers\[0\] ends the call after 2500ms$/,
+      ],
+    },
+    "waits that take some of the last attempt's time": {
+      layers: [timeout("3s"), retry({ attempts: 3, backoff: { base: "200ms" } }), timeout("1s")],
+      says: ["layers[1].attempts", /^attempt 3 of 3 has 700 ms of its 1 s/],
+    },
+    "less than a tenth of the last attempt's time": { layers: [timeout("3s"), retry({ attempts: 3 }), timeout("1s")] },
+    "one attempt that is cut": {
+      layers: [timeout("2s"), retry({ attempts: 1 }), bulkhead({ limit: 5, queue: { size: 5 } }), timeout("1500ms")],
+    },
     "time enough": { layers: [call, retry(), attempt] },
     "no timeout for attempts": { layers: [timeout("2s"), retry({ attempts: 100, backoff: { base: "0ms" } })] },
     "no timeout for the call": { layers: [retry({ attempts: 5 }), attempt] },
@@ -225,6 +241,96 @@ for (const [code, cases] of Object.entries(rows)) {
     }
   });
 }
+
+suite("a retry for none of the policy's methods", () => {
+  const found = (match: readonly Match[] | undefined, ...layers: readonly LayerDefinition[]): readonly string[] =>
+    warnings({ name: "p", ...(match === undefined ? {} : { match }), layers: [call, ...layers, attempt] })
+      .filter(({ code }) => code === "PM0516")
+      .map(({ path, message }) => `${path} ${message}`);
+  const posts: readonly Match[] = [{ host: "h", methods: ["POST"] }];
+
+  test("warns of POSTs without a key", () => {
+    const [says, ...more] = found([...posts, { host: "g", methods: ["PATCH", "POST"] }], retry());
+    assert.match(
+      says ?? "",
+      /^\[0\]\.layers\[1\] does not repeat POST or PATCH, and the policy is for nothing else: only what the peer never saw/,
+    );
+    assert.deepEqual(more, []);
+  });
+
+  const fine: Readonly<Record<string, readonly [match: readonly Match[] | undefined, ...layers: readonly LayerDefinition[]]>> = {
+    "POSTs with a key": [posts, idempotency(), retry()],
+    "POSTs that the retry names": [posts, retry({ methods: ["POST"] })],
+    "POSTs with a key inside retry, which has a warning of its own": [posts, retry(), idempotency()],
+    "a method that is repeated among them": [[{ host: "h", methods: ["POST", "GET"] }], retry()],
+    "an entry for every method": [[...posts, { host: "g" }], retry()],
+    "RPCs, whose service says which may be repeated": [[{ service: "p.S", methods: ["POST"] }], retry()],
+    "a policy that is used by name": [undefined, retry()],
+    "a retry that never repeats": [posts, retry({ attempts: 1 })],
+  };
+  for (const [name, [match, ...layers]] of Object.entries(fine)) {
+    test(`leaves alone ${name}`, () => {
+      assert.deepEqual(found(match, ...layers), []);
+    });
+  }
+});
+
+suite("entries of a route", () => {
+  const found = (...matches: readonly (RouteMatch | undefined)[]): readonly string[] => {
+    const to = matches.map((match, at) => ({ endpoints: [`http://10.0.0.${at + 1}`], ...(match === undefined ? {} : { match }) }));
+    return of(route({ to })).map(({ code, path, message }) => `${code} ${path} ${message}`);
+  };
+  const never = (at: number, by: number): string =>
+    `PM0508 [0].layers[0].to[${at}].match never fits: to[${by}] stands before it and takes all its calls`;
+
+  const cases: Readonly<Record<string, readonly [matches: readonly (RouteMatch | undefined)[], found: readonly string[]]>> = {
+    "behind the entry for every call": [[undefined, { path: "/x" }], [never(1, 0)]],
+    "behind a shorter path": [
+      [{ path: "/x/" }, { path: "/x/y" }, { path: { exact: "/x" } }],
+      [never(1, 0), never(2, 0)],
+    ],
+    "behind more methods": [
+      [
+        { path: "/", methods: ["GET", "PUT"] },
+        { path: "/x", methods: ["PUT"] },
+      ],
+      [never(1, 0)],
+    ],
+    "behind fewer fields": [
+      [
+        { headers: [{ name: "x-a", exact: "1" }] },
+        {
+          headers: [
+            { name: "X-A", exact: "1" },
+            { name: "x-b", present: true },
+          ],
+          path: "/x",
+        },
+      ],
+      [never(1, 0)],
+    ],
+    "behind the same expression": [[{ path: { regex: "/a+" } }, { path: { regex: "/a+" }, methods: ["GET"] }], [never(1, 0)]],
+    "a method behind its service": [[{ service: "p.S" }, { service: "p.S", method: "M" }], [never(1, 0)]],
+    "a service behind POST": [[{ methods: ["POST"] }, { service: "p.S" }], [never(1, 0)]],
+    "the same match in other words": [[{ path: "/x" }, { path: "/x/" }], [never(1, 0)]],
+    "one that stands twice is named once": [[undefined, { path: "/x" }, { path: "/x" }], [never(1, 0)]],
+    "the entry for every call last": [[{ path: "/x/y" }, { path: "/x" }, undefined], []],
+    "the same match, which is one rule": [[{ path: "/x" }, { path: "/x" }, undefined, undefined], []],
+    "a path that only begins alike": [[{ path: "/x" }, { path: "/xy" }], []],
+    "an exact path before a prefix": [[{ path: { exact: "/x" } }, { path: "/x" }], []],
+    "an expression before a path": [[{ path: { regex: "/x.*" } }, { path: "/x" }], []],
+    "fields with other values": [[{ query: [{ name: "q", exact: "1" }] }, { query: [{ name: "q", exact: "2" }] }], []],
+    "fields of another place": [[{ query: [{ name: "q", exact: "1" }] }, { headers: [{ name: "q", exact: "1" }] }], []],
+    "a path before a service, whose calls have paths of their own": [[{ path: "/p.S" }, { service: "p.S" }], []],
+    "other methods": [[{ methods: ["GET"] }, { methods: ["GET", "PUT"] }], []],
+    "a service before calls that are none": [[{ service: "p.S" }, { path: "/p.S/M" }], []],
+  };
+  for (const [name, [matches, expected]] of Object.entries(cases)) {
+    test(`${expected.length === 0 ? "that are fine" : "to warn of"}: ${name}`, () => {
+      assert.deepEqual(found(...matches), expected);
+    });
+  }
+});
 
 suite("matches", () => {
   const policy = (name: string, ...match: readonly Match[]): Policy => ({ name, match, layers: [] });

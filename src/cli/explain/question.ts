@@ -14,6 +14,9 @@ export interface Question {
 /** `payments.v1.Payments/Charge`. */
 const RPC = /^[A-Za-z_][\w.]*\/[A-Za-z_]\w*$/;
 
+/** A token (RFC 9110, 5.6.2). */
+const METHOD = /^[\w!#$%&'*+.^`|~-]+$/;
+
 /** The port of an RPC's address that names none, as for grpc-js. */
 const RPC_PORT = 443;
 
@@ -26,6 +29,7 @@ export function questionOf({ rest: [, ...words], valueOf }: Words): Question | s
   if (words.length > 2) return "explain needs one URL";
   const target = words.at(-1) ?? "";
   const method = words.length === 2 ? words[0] : undefined;
+  if (method !== undefined && !METHOD.test(method)) return `"${method}" is not an HTTP method`;
   const question = rpcQuestion(target) ?? httpQuestion(target, method?.toUpperCase() ?? "GET");
   if (question === undefined) return `"${target}" is neither a URL nor a gRPC method such as payments.v1.Payments/Charge`;
   if (method !== undefined && question.call !== undefined && "rpc" in question.call) return "a gRPC call has no HTTP method";

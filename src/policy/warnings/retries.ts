@@ -78,6 +78,25 @@ export const noEffect: Rule = (policy) =>
     return [{ code: "PM0514", path: `layers[${index}]`, message: `never repeats a call: ${why}`, hint: "remove the layer, or allow more" }];
   });
 
+/** A policy for methods that its retry does not repeat, and no key for them: what an RPC may is said by its service, so those are left alone. */
+export const repeatsNone: Rule = (policy) => {
+  const { match = [] } = policy;
+  if (match.length === 0 || match.some(({ methods, service }) => methods === undefined || service !== undefined)) return [];
+  const methods = [...new Set(match.flatMap((entry) => entry.methods ?? []))];
+  const keyed = layersOf(policy, "idempotency").flatMap(({ layer }): readonly string[] => layer.methods ?? idempotencyDefaults.methods);
+  return layersOf(policy, "retry").flatMap(({ layer, index }): Finding[] => {
+    if (attemptsOf(layer) === 1 || methods.some((method) => covers(layer.methods, method) || covers(keyed, method))) return [];
+    return [
+      {
+        code: "PM0516",
+        path: `layers[${index}]`,
+        message: `does not repeat ${methods.join(" or ")}, and the policy is for nothing else: only what the peer never saw is sent again, unless calls say idempotent: true`,
+        hint: "put idempotency() before retry, if the peer honours its key",
+      },
+    ];
+  });
+};
+
 /** A key that is stamped inside retry is not seen by it. */
 export const keyInside: Rule = (policy) => {
   const outer = layersOf(policy, "retry").find(({ layer }) => attemptsOf(layer) > 1);

@@ -24,7 +24,10 @@ export const neverDue: Rule = (policy) => {
   });
 };
 
-/** A timeout around retry that is over before the last attempt can start, when attempts take all of their time and waits are average. */
+/** What the last attempt may lack of its time and still be as good as whole. */
+const SLIGHT = 0.1;
+
+/** A timeout around retry that leaves no time for the last attempt, or too little, when attempts take all of theirs and waits are average. */
 export const noTimeForAttempts: Rule = (policy) =>
   layersOf(policy, "retry").flatMap(({ layer, index }): Finding[] => {
     const outer = inForce(policy)
@@ -36,16 +39,20 @@ export const noTimeForAttempts: Rule = (policy) =>
     const { headMs } = worstCaseOf(policy.layers.slice(index + 1));
     const starts = [0];
     for (const ceiling of waitCeilings(layer)) starts.push((starts.at(-1) ?? 0) + headMs + ceiling / 2);
+    const attempts = starts.length;
+    const begins = starts.at(-1) ?? 0;
+    if (attempts === 1 || begins + (1 - SLIGHT) * headMs <= most) return [];
     const last = starts.filter((start) => start < most).length;
-    if (last === starts.length) return [];
+    const why =
+      last === attempts
+        ? `attempt ${last} of ${attempts} has ${time(most - begins)} of its ${time(headMs)} when those before it run into their timeout: `
+        : `attempt ${last} of ${attempts} is the last that can start when attempts run into their timeout: each takes up to ${time(headMs)}, and `;
     return [
       {
         code: "PM0504",
         path: `layers[${index}].attempts`,
-        message:
-          `attempt ${last} of ${starts.length} is the last that can start when attempts run into their timeout: each takes up to ${time(headMs)}, ` +
-          `and layers[${outer.index}] ends the call after ${outer.layer.after}`,
-        hint: `fewer attempts, a shorter timeout for each, or more than ${time(starts.at(-1) ?? 0)} for the call`,
+        message: `${why}layers[${outer.index}] ends the call after ${outer.layer.after}`,
+        hint: `fewer attempts, a shorter timeout for each, or ${time(begins + headMs)} for the call`,
       },
     ];
   });
