@@ -30,19 +30,19 @@ async function ask(user: number): Promise<string> {
   return response.text();
 }
 
-async function share(): Promise<string> {
+async function seen(): Promise<string> {
   let ofCanary = 0;
   for (let user = 0; user < 200; user++) if ((await ask(user)) === "v2") ofCanary++;
   return `${ofCanary} of 200 users see v2`;
 }
 
-console.log(`a canary with a share of 20 %: ${await share()}`);
+console.log(`a canary with a share of 20 %: ${await seen()}`);
 const versions = new Set<string>();
 for (let call = 0; call < 10; call++) versions.add(await ask(42));
 console.log(`user 42 has seen ${versions.size} version in ten calls`);
 
 client.update([policy(100)]);
-console.log(`rolled out, while calls go on: ${await share()}`);
+console.log(`rolled out, while calls go on: ${await seen()}`);
 
 client.update([policy(0)]);
 one.close();

@@ -161,6 +161,17 @@ test("endpoints that were found stay while a changed route looks them up anew", 
   assert.equal(asked, 2);
 });
 
+test("a call that waits for the first answer gets it, though the route is replaced meanwhile", async (t) => {
+  const held = gate<readonly string[]>();
+  const client = clientOf(t, [route({ to: [{ endpoints: () => held.promise }] })]);
+  const waiting = client.run("p", failingAt());
+  await turns();
+  client.update([policy(route({ to: [{ endpoints: [B] }] }))]);
+  assert.equal(await client.run("p", failingAt()), B);
+  held.open([A]);
+  assert.equal(await waiting, A);
+});
+
 test("close ends the look-ups of every route, and an update those of routes that are gone", async (t) => {
   const signals: AbortSignal[] = [];
   const find = ({ signal }: { readonly signal: AbortSignal }): Promise<string[]> => {

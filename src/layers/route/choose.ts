@@ -3,7 +3,7 @@ import type { Branches } from "../../call/build.ts";
 import type { Visit } from "../../call/call.ts";
 import type { Env } from "../../call/env.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { Part } from "./rules.ts";
+import type { Part } from "./part.ts";
 
 export interface Chosen {
   readonly part: Part;

@@ -32,6 +32,8 @@ export interface Endpoint {
   shutUntil: number;
   /** May be picked now: what the fields above come to, in a panic too. Kept by the pool. */
   usable: boolean;
+  /** What is to be done when it has left and has no attempt under way: transports keep connections for it. */
+  leaving: Set<() => void> | undefined;
 }
 
 /** What is known of an endpoint from the start. */
@@ -52,6 +54,7 @@ export function newEndpoint({ url, weight = 1, priority = 0, locality }: NewEndp
     ejected: false,
     shutUntil: 0,
     usable: false,
+    leaving: undefined,
   };
 }
 

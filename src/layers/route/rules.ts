@@ -2,21 +2,16 @@
 // part has a pool of endpoints. Entries of a later priority stand in for every part.
 import type { Call } from "../../call/call.ts";
 import type { Env } from "../../call/env.ts";
+import type { Signal } from "../../call/signal.ts";
+import { settledOr } from "../../call/waiting.ts";
 import { instanceText } from "../../policy/adopted.ts";
 import type { RouteDefinition, RouteTarget } from "./definition.ts";
 import { type Found, wordsOf } from "./discovery/found.ts";
 import { bounded, sourceOf } from "./discovery/source.ts";
-import { type Endpoint, newEndpoint, type Pool } from "./endpoint.ts";
+import type { Endpoint, Pool } from "./endpoint.ts";
+import { disinherit, type Heir, type Heirs, heirsOf } from "./heirs.ts";
 import { type Fits, fitting } from "./match/match.ts";
-
-/** Endpoints that share a weight. */
-export interface Part {
-  readonly weight: number;
-  readonly pool: Pool;
-  readonly members: ReadonlyMap<string, Endpoint>;
-  /** An attempt has left an endpoint. */
-  left(endpoint: Endpoint): void;
-}
+import { type Entry, newPart, type Part, type RunningPart } from "./part.ts";
 
 export interface Rule<P extends Part = Part> {
   /** `undefined`: every call fits. */
@@ -35,19 +30,23 @@ export interface Rules {
   readonly version: number;
   /** Begins to find endpoints; only the first time does something. */
   open(): void;
+  /** Waits for the first answer of the rule's sources; false: the signal was aborted first. */
+  answered(rule: Rule, signal: Signal | undefined): Promise<boolean>;
+  /** Looks no more for endpoints, once nobody waits for the first of them. */
   readonly close: () => void;
   /** Whether an endpoint is a member, or has attempts under way. */
   readonly knows: (key: string) => boolean;
   /** Counts something of the endpoints, those that are being drained too. */
   count(of: (endpoint: Endpoint) => number): number;
-  /** What was found, by source, for a route that comes after this one. */
-  remembered(): ReadonlyMap<string, Remembered>;
+  /** What is known, for a route that comes in place of this one. What transports keep for endpoints is handed over. */
+  bequeath(): Bequest;
 }
 
-/** What one entry has found. */
-interface Remembered {
-  readonly found: readonly Found[];
-  readonly endpoints: Map<string, Endpoint>;
+/** What one route leaves to the next. */
+interface Bequest {
+  /** What was found, by source. */
+  readonly found: ReadonlyMap<string, readonly Found[]>;
+  readonly endpoints: Heirs;
 }
 
 export interface Making {
@@ -56,42 +55,31 @@ export interface Making {
   readonly report: (call: Call | undefined, what: string, detail: Readonly<Record<string, unknown>>) => void;
 }
 
-/** One entry at work. */
-interface Entry {
-  readonly target: RouteTarget;
-  /** Equal text, equal source. */
-  readonly text: string;
-  found: readonly Found[] | undefined;
-  error: unknown;
-}
-
-interface RunningPart extends Part {
-  readonly from: readonly Entry[];
-  /** Those that have left, and have attempts under way. */
-  readonly draining: ReadonlySet<Endpoint>;
-  /** Some of its entries have found something else. */
-  refresh(): void;
-}
-
 export function newRules({ to }: RouteDefinition, { env, newPool, report }: Making, before?: Rules): Rules {
-  const known = before?.remembered();
+  const known = before?.bequeath();
+  const heirs = known?.endpoints ?? new Map<string, Heir>();
   const groups = new Map<string, Entry[]>();
   for (const target of to) {
     const text = sourceText(target);
     const key = JSON.stringify(target.match ?? null);
-    const entry: Entry = { target, text, found: known?.get(text)?.found, error: undefined };
+    const entry: Entry = { target, text, found: known?.found.get(text), error: undefined };
     groups.set(key, [...(groups.get(key) ?? []), entry]);
   }
   const entries = [...groups.values()].flat();
+  const moved = (): void => void version++;
+  const partOf = (from: readonly Entry[]): RunningPart => newPart(from, heirs, newPool(), env.now, moved);
   const closing: (() => void)[] = [];
   let opened = false;
+  let closed = false;
+  /** Calls that wait for a first answer. */
+  let waiting = 0;
   let version = 0;
 
   const rules = [...groups.values()].map((group): Rule<RunningPart> => {
     const weighted = group.some(({ target }) => target.weight !== undefined);
     const standIns = group.filter(({ target }) => (target.priority ?? 0) > 0);
     const first = group.filter((entry) => !standIns.includes(entry));
-    const parts = weighted && first.length > 0 ? first.map((entry) => newPart([entry, ...standIns])) : [newPart(group)];
+    const parts = weighted && first.length > 0 ? first.map((entry) => partOf([entry, ...standIns])) : [partOf(group)];
     return {
       fits: fitting(group[0]?.target.match),
       parts,
@@ -100,36 +88,6 @@ export function newRules({ to }: RouteDefinition, { env, newPool, report }: Maki
       ready: undefined,
     };
   });
-
-  function newPart(from: readonly Entry[]): RunningPart {
-    const pool = newPool();
-    let members = new Map<string, Endpoint>();
-    const draining = new Set<Endpoint>();
-    return {
-      weight: from[0]?.target.weight ?? 1,
-      pool,
-      from,
-      draining,
-      get members() {
-        return members;
-      },
-      refresh: () => {
-        const now = env.now();
-        const next = new Map<string, Endpoint>();
-        for (const { target, text, found = [] } of from) {
-          const heirs = known?.get(text)?.endpoints;
-          for (const one of found) if (!next.has(one.key)) next.set(one.key, endpointOf(one, target, members.get(one.key), heirs, now));
-        }
-        for (const [key, endpoint] of members) if (next.get(key) !== endpoint && endpoint.active > 0) draining.add(endpoint);
-        members = next;
-        version++;
-        pool.update([...next.values()], now);
-      },
-      left: (endpoint) => {
-        if (endpoint.active === 0 && draining.delete(endpoint)) version++;
-      },
-    };
-  }
 
   function refreshed(entry: Entry): void {
     for (const { parts } of rules) for (const part of parts) if (part.from.includes(entry)) part.refresh();
@@ -166,12 +124,25 @@ export function newRules({ to }: RouteDefinition, { env, newPool, report }: Maki
       if (entry.found === undefined) firsts.set(entry, new Promise((resolve) => (answered = resolve)));
     }
     for (const rule of rules) {
-      const waiting = rule.parts.flatMap(({ from }) => from.flatMap((entry) => firsts.get(entry) ?? []));
-      if (waiting.length === 0) continue;
-      rule.ready = Promise.all(waiting).then(() => {
+      const first = rule.parts.flatMap(({ from }) => from.flatMap((entry) => firsts.get(entry) ?? []));
+      if (first.length === 0) continue;
+      rule.ready = Promise.all(first).then(() => {
         rule.ready = undefined;
+        settle();
       });
     }
+    settle();
+  }
+
+  function shut(): void {
+    for (const close of closing.splice(0)) close();
+    for (const { parts } of rules) for (const one of parts) one.close();
+    disinherit(heirs);
+  }
+
+  /** When every source has answered, those that nobody has inherited have left. */
+  function settle(): void {
+    if (rules.every(({ ready }) => ready === undefined)) disinherit(heirs);
   }
 
   return {
@@ -180,10 +151,20 @@ export function newRules({ to }: RouteDefinition, { env, newPool, report }: Maki
       return version;
     },
     open,
-    close: () => {
-      for (const close of closing.splice(0)) close();
+    answered: ({ ready }, signal) => {
+      if (ready === undefined) return Promise.resolve(true);
+      waiting++;
+      return settledOr(ready, signal).finally(() => {
+        if (--waiting === 0 && closed) shut();
+      });
     },
+    close: () => {
+      closed = true;
+      if (waiting === 0) shut();
+    },
+    // what calls that are still under way have behind an old route is not forgotten
     knows: (key) =>
+      closed ||
       rules.some(({ parts }) =>
         parts.some(({ members, draining }) => members.has(key) || [...draining].some((endpoint) => endpoint.key === key)),
       ),
@@ -191,38 +172,12 @@ export function newRules({ to }: RouteDefinition, { env, newPool, report }: Maki
       rules
         .flatMap(({ parts }) => parts.flatMap(({ members, draining }) => [...members.values(), ...draining]))
         .reduce((sum, endpoint) => sum + of(endpoint), 0),
-    remembered: () => {
-      const all = new Map<string, Remembered>();
-      for (const { text, found } of entries) if (found !== undefined) all.set(text, { found, endpoints: new Map() });
-      for (const part of rules.flatMap(({ parts }) => parts)) {
-        for (const { text } of part.from) for (const [key, endpoint] of part.members) all.get(text)?.endpoints.set(key, endpoint);
-      }
-      return all;
+    bequeath: () => {
+      const found = new Map(entries.flatMap(({ text, found: all }) => (all === undefined ? [] : [[text, all] as const])));
+      const members = rules.flatMap(({ parts }) => parts.flatMap((one) => [...one.members.values()]));
+      return { found, endpoints: heirsOf(members, heirs) };
     },
   };
-}
-
-/** The endpoint as it is, where what cannot change of it has not; one that comes from the route before keeps what was learnt of it. */
-function endpointOf(
-  { key, url, weight, priority, locality, zone }: Found,
-  target: RouteTarget,
-  old: Endpoint | undefined,
-  heirs: ReadonlyMap<string, Endpoint> | undefined,
-  now: number,
-): Endpoint {
-  const place =
-    locality ??
-    (zone === undefined || target.locality === undefined ? (zone ?? target.locality) : `${target.locality.split("/")[0]}/${zone}`);
-  const level = Math.min(127, (target.priority ?? 0) + priority);
-  if (old !== undefined && old.priority === level && old.locality === place) {
-    old.weight = weight;
-    return old;
-  }
-  const fresh = newEndpoint({ url, weight, priority: level, ...(place === undefined ? {} : { locality: place }) }, now);
-  const before = old ?? heirs?.get(key);
-  if (before === undefined) return fresh;
-  const { since, latencyMs, latencyAt } = before;
-  return Object.assign(fresh, { since, latencyMs, latencyAt });
 }
 
 /** The source of an entry, in canonical form: what two entries with the same text find is the same. */

@@ -5,7 +5,6 @@ import { gaveUpOutcome, REFUSAL } from "../../call/classify.ts";
 import { Code } from "../../call/codes.ts";
 import { whenEnded } from "../../call/end.ts";
 import type { Failure, Outcome } from "../../call/outcome.ts";
-import { settledOr } from "../../call/waiting.ts";
 import { PolicyError, type PolicyErrorCode } from "../../policy/error.ts";
 import { hashKeyOf } from "./balance/balancer.ts";
 import { hash32 } from "./balance/hash.ts";
@@ -17,7 +16,8 @@ import { hashedText } from "./match/call-fields.ts";
 import { newMirror } from "./mirror/mirror.ts";
 import { type Chosen, newChooser } from "./choose.ts";
 import { newPool, poolDefaults } from "./pool.ts";
-import { newRules, type Part, type Rule, type Rules } from "./rules.ts";
+import type { Part } from "./part.ts";
+import { newRules, type Rule, type Rules } from "./rules.ts";
 
 export const buildRoute: Build<RouteDefinition, Rules> = (definition, env, { label }) => {
   const { sticky, host = "preserve", mirror, balance = poolDefaults.balance, locality } = definition;
@@ -79,9 +79,8 @@ export const buildRoute: Build<RouteDefinition, Rules> = (definition, env, { lab
       if (rule === undefined)
         return Promise.resolve(refused(call, "ERR_PREMESH_NO_ROUTE", "no-route", "no entry of the route fits the call"));
       rules.open();
-      const { ready } = rule;
-      if (ready === undefined) return send(call, rule);
-      return settledOr(ready, call.signal).then((known) => (known ? send(call, rule) : gaveUpOutcome(call.signal)));
+      if (rule.ready === undefined) return send(call, rule);
+      return rules.answered(rule, call.signal).then((known) => (known ? send(call, rule) : gaveUpOutcome(call.signal)));
     };
   }
 

@@ -1,4 +1,5 @@
 // A channel of grpc-js with policies around it: each RPC goes through the stack of the policy it matches, and each attempt to the real channel.
+import { type Address as Endpoint, whenLeft } from "../../call/call.ts";
 import { PolicyError } from "../../policy/error.ts";
 import type { Door, Ruled } from "../door.ts";
 import { poolOf } from "../pool.ts";
@@ -41,9 +42,11 @@ export function policyChannel(
   const authority: unknown = options["grpc.default_authority"];
   const own = calledBy(typeof authority === "string" ? authority : real.getTarget());
   const others = new Map<string, ChannelInterface>();
+  /** Endpoints need not tell any more. */
+  const forgets = new Set<() => void>();
   const line: Line = { door, real, pool: poolOf(door), waiting: new Set(), closed: false, elsewhere };
 
-  function elsewhere(to: string, name: string): ChannelInterface {
+  function elsewhere(to: string, name: string, endpoint?: Endpoint): ChannelInterface {
     const key = `${to} ${name}`;
     const known = others.get(key);
     if (known !== undefined) return known;
@@ -57,6 +60,14 @@ export function policyChannel(
     const named = { "grpc.default_authority": name, "grpc.ssl_target_name_override": certified ?? name.replace(/:\d+$/, "") };
     const other = new RealChannel(to, credentials, { ...given, ...named });
     others.set(key, other);
+    if (endpoint !== undefined) {
+      const forget = whenLeft(endpoint, () => {
+        forgets.delete(forget);
+        if (others.get(key) === other) others.delete(key);
+        other.close();
+      });
+      forgets.add(forget);
+    }
     return other;
   }
 
@@ -89,6 +100,7 @@ export function policyChannel(
       for (const call of line.waiting) call.channelClosed();
       real.close();
       for (const other of others.values()) other.close();
+      for (const forget of forgets) forget();
     },
     getTarget: () => real.getTarget(),
     getConnectivityState: (tryToConnect) => real.getConnectivityState(tryToConnect),

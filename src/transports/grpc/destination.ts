@@ -13,5 +13,7 @@ export function channelFor(
   const there = origin === undefined ? undefined : new URL(origin);
   const name = authority ?? there?.host ?? own;
   const to = endpoint?.url ?? there;
-  return to === undefined ? { channel: line.real, host: name } : { channel: line.elsewhere(addressOf(to), name), host: undefined };
+  return to === undefined
+    ? { channel: line.real, host: name }
+    : { channel: line.elsewhere(addressOf(to), name, endpoint), host: undefined };
 }

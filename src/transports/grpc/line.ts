@@ -1,4 +1,5 @@
 // Line: what all calls of one channel share.
+import type { Address as Endpoint } from "../../call/call.ts";
 import type { Pool } from "../../call/messages.ts";
 import type { Door } from "../door.ts";
 import type { ChannelInterface } from "./grpc-js.ts";
@@ -16,8 +17,11 @@ export interface Line {
   readonly waiting: Set<Waiting>;
   /** The channel takes no more attempts. */
   closed: boolean;
-  /** The channel to another address (`10.0.0.1:50051`), for a layer that sends a call elsewhere; `authority`: what the server there is called. */
-  elsewhere(address: string, authority: string): ChannelInterface;
+  /**
+   * The channel to another address (`10.0.0.1:50051`), for a layer that sends a call elsewhere; `authority`: what the server there is called. That of an
+   * endpoint is closed when it has left its route.
+   */
+  elsewhere(address: string, authority: string, endpoint: Endpoint | undefined): ChannelInterface;
 }
 
 /** Nothing of grpc-js's stands for a call now: its deadline and the closing of the channel are ours to watch. Gives what stops that. */
