@@ -45,7 +45,7 @@ test("the queue is first come, first served, and a newcomer does not overtake it
   stoppedTime(t);
   const stack = bare([bulkhead({ limit: 1, queue: { size: 5 } })]);
   const held = Array.from({ length: 5 }, () => heldAnswer());
-  stack.answers(...held.map(({ answer }) => answer));
+  stack.answers(...held.map((one) => one.answer));
   const order: number[] = [];
   const queue = async (n: number): Promise<void> => {
     await stack.call();
