@@ -122,7 +122,7 @@ function checked(t: TestContext, url: URL, options: HealthOptions, authority?: s
   );
   const endpoint = newEndpoint({ url }, time.now());
   checks.update([endpoint]);
-  t.after(checks.close);
+  t.after(() => checks.close());
   const pass = (ms: number): void => {
     const end = time.now() + ms;
     for (let at = time.next(); at !== undefined && at <= end; at = time.next()) time.step();
@@ -135,7 +135,7 @@ function checked(t: TestContext, url: URL, options: HealthOptions, authority?: s
     told,
     details,
     pass,
-    pending: time.pending,
+    pending: () => time.pending(),
     // one timer for the first check, and for each check one for its patience and, once it is judged, one for the next
     judged: async (count) => {
       judged += count;
