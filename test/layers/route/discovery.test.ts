@@ -187,6 +187,16 @@ suite("a function", () => {
   });
 });
 
+test("a list that does not end is cut like any other that is too long", async (t) => {
+  const { went, told } = trial(t, {
+    *endpoints() {
+      for (let n = 0; ; n++) yield `http://10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}:80`;
+    },
+  });
+  await went(1);
+  assert.deepEqual(told, ["endpoints-cut"]);
+});
+
 /** Answers for names, in place of the resolver. An error code stands for a failure. */
 interface Zone {
   a?: readonly RecordWithTtl[] | string;

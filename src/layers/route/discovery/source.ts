@@ -6,7 +6,7 @@ import type { RouteTarget } from "../definition.ts";
 import { type FindEndpoints, MOST_ENDPOINTS, REFRESH } from "./definition.ts";
 import { dnsLook } from "./dns.ts";
 import { watchedFile } from "./file.ts";
-import { type Found, foundIn, type Source } from "./found.ts";
+import { type Found, foundIn, type Known, type Source } from "./found.ts";
 import { refreshed } from "./refreshed.ts";
 import { srvLook } from "./srv.ts";
 
@@ -24,7 +24,8 @@ export function sourceOf(entry: RouteTarget, env: Pick<Env, "timers" | "random">
     };
   }
   const find = instanceOf(entry) as FindEndpoints | undefined; // the cast: the builder has tied it, and the check has seen it
-  return refreshed(async (signal) => ({ endpoints: foundIn(await (find?.({ signal }) ?? [])), holdsMs: refreshMs }), env);
+  const known: Known = new Map();
+  return refreshed(async (signal) => ({ endpoints: foundIn(await (find?.({ signal }) ?? []), known), holdsMs: refreshMs }), env);
 }
 
 /** The source, whose answers are free of doubles and at most so many. `cut` is told of those that are left out. */
