@@ -128,31 +128,57 @@ function interruptible(
   own: AbortSignal | undefined,
   foreign: boolean,
 ): Promise<Outcome<Response>> {
-  return new Promise((resolve) => {
-    let settled = false;
-    const abort = (): void => {
-      const theirs = own?.aborted === true;
-      if (!theirs) tap.abort(signal.reason); // the caller's own abort reaches fetch by itself, which then words it as ever
-      if (theirs && foreign) void turns(FOREIGN_TURNS).then(give);
-      else give();
-    };
-    const give = (): void => {
-      if (settled) return;
-      settled = true;
-      resolve(abortedOutcome(signal, tap.connected || !tap.used));
-    };
-    const settle = (outcome: Outcome<Response>): void => {
-      if (settled) return discard(outcome);
-      settled = true;
-      whenEnded(outcome.end, () => signal.removeEventListener("abort", abort));
-      return resolve(outcome);
-    };
-    signal.addEventListener("abort", abort, { once: true });
-    sending.then(
-      (response) => settle(responded(response)),
-      (error: unknown) => settle(failed(error)),
-    );
-  });
+  const { promise, resolve } = Promise.withResolvers<Outcome<Response>>();
+  const interruption = new Interruption(resolve, tap, signal, own, foreign);
+  sending.then(
+    (response) => interruption.settle(responded(response)),
+    (error: unknown) => interruption.settle(failed(error)),
+  );
+  return promise;
+}
+
+/**
+ * Waits for an abort until the response has ended, and until then knows nothing of the response: one that nobody else holds is to be collected. A class,
+ * since a closure here would hold whatever its neighbours do.
+ */
+class Interruption {
+  #resolve: ((outcome: Outcome<Response>) => void) | undefined;
+  readonly #tap: Tap;
+  readonly #signal: Signal;
+  readonly #own: AbortSignal | undefined;
+  readonly #foreign: boolean;
+
+  constructor(resolve: (outcome: Outcome<Response>) => void, tap: Tap, signal: Signal, own: AbortSignal | undefined, foreign: boolean) {
+    this.#resolve = resolve;
+    this.#tap = tap;
+    this.#signal = signal;
+    this.#own = own;
+    this.#foreign = foreign;
+    signal.addEventListener("abort", this, { once: true });
+  }
+
+  settle(outcome: Outcome<Response>): void {
+    const resolve = this.#resolve;
+    if (resolve === undefined) return discard(outcome);
+    this.#resolve = undefined;
+    whenEnded(outcome.end, () => this.#signal.removeEventListener("abort", this));
+    return resolve(outcome);
+  }
+
+  /** The signal was aborted. */
+  handleEvent(): void {
+    const theirs = this.#own?.aborted === true;
+    if (!theirs) this.#tap.abort(this.#signal.reason); // the caller's own abort reaches fetch by itself, which then words it as ever
+    if (theirs && this.#foreign) void turns(FOREIGN_TURNS).then(() => this.#give());
+    else this.#give();
+  }
+
+  #give(): void {
+    const resolve = this.#resolve;
+    if (resolve === undefined) return;
+    this.#resolve = undefined;
+    resolve(abortedOutcome(this.#signal, this.#tap.connected || !this.#tap.used));
+  }
 }
 
 function failureOf(error: unknown, call: Call, payload: FetchPayload, tap: Tap, foreign: boolean): Failure<never> {

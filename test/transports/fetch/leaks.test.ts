@@ -182,14 +182,18 @@ test("1,000 aborts at the same time leave nothing behind", async (t) => {
   assert.equal(response, "aborted");
 });
 
-test("a response that is collected unread gives back its place and its connection", async (t) => {
-  const upstream = await server(t, (_request, response) => {
-    response.writeHead(200, { "content-length": 10_000_000 });
-    response.write(Buffer.alloc(2_000_000));
-  });
-  const script = `
-    import { bulkhead, createClient, definePolicy } from ${JSON.stringify(new URL("../../../src/index.ts", import.meta.url).href)};
-    const client = createClient({ policies: [definePolicy({ name: "p", match: [{ host: "*" }], layers: [bulkhead({ limit: 3 })] })] });
+for (const [beside, layers] of [
+  ["", ""],
+  [", whatever timeouts still wait for its end", 'timeout("1h"), timeout({ after: "1h", name: "again" }), '],
+] as const)
+  test(`a response that is collected unread gives back its place and its connection${beside}`, async (t) => {
+    const upstream = await server(t, (_request, response) => {
+      response.writeHead(200, { "content-length": 10_000_000 });
+      response.write(Buffer.alloc(2_000_000));
+    });
+    const script = `
+    import { bulkhead, createClient, definePolicy, timeout } from ${JSON.stringify(new URL("../../../src/index.ts", import.meta.url).href)};
+    const client = createClient({ policies: [definePolicy({ name: "p", match: [{ host: "*" }], layers: [${layers}bulkhead({ limit: 3 })] })] });
     const active = () => Object.values(client.status().policies.p.targets)[0][0].state.active;
     const url = process.argv[1];
     await (async () => { for (let call = 0; call < 3; call++) await client.fetch(url); })();
@@ -199,11 +203,11 @@ test("a response that is collected unread gives back its place and its connectio
     console.log(JSON.stringify({ refused, active: active() }));
     process.exit();
   `;
-  const output = await new Promise<string>((resolve, reject) => {
-    execFile(process.execPath, ["--expose-gc", "--input-type=module", "-e", script, upstream.url], (error, stdout, stderr) => {
-      if (error === null) resolve(stdout);
-      else reject(new Error(`${error.message}\n${stderr}`));
+    const output = await new Promise<string>((resolve, reject) => {
+      execFile(process.execPath, ["--expose-gc", "--input-type=module", "-e", script, upstream.url], (error, stdout, stderr) => {
+        if (error === null) resolve(stdout);
+        else reject(new Error(`${error.message}\n${stderr}`));
+      });
     });
+    assert.deepEqual(JSON.parse(output), { refused: "ERR_PREMESH_BULKHEAD_FULL", active: 0 });
   });
-  assert.deepEqual(JSON.parse(output), { refused: "ERR_PREMESH_BULKHEAD_FULL", active: 0 });
-});
