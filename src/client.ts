@@ -185,7 +185,10 @@ export function createClient(options: ClientOptions): Client {
       }
     },
 
-    update: (next) => policies.replace(next),
+    update: (next) => {
+      if (!Array.isArray(next)) throw new PolicyError("ERR_PREMESH_INVALID_OPTIONS", "client.update needs a list of policies");
+      policies.replace(next);
+    },
 
     on: (listener) => {
       if (typeof listener !== "function")

@@ -48,6 +48,11 @@ describe("update", () => {
       },
     );
     assert.throws(() => client.update([named("p"), named("p")]), { code: "ERR_PREMESH_INVALID_POLICY" });
+    for (const none of [undefined, null, 5, named("p")])
+      assert.throws(() => client.update(none as never), {
+        code: "ERR_PREMESH_INVALID_OPTIONS",
+        message: "client.update needs a list of policies",
+      }); // the cast: that is what is tested
     assert.equal(client.status().policies["p"]?.revision, before.policies["p"]?.revision);
     await assert.rejects(good(client), open);
   });

@@ -211,6 +211,16 @@ test("every metric stands in the reference, and no other", () => {
   assert.deepEqual(sorted(rows.flatMap(([name = ""]) => codesIn(name))), sorted(new Set(made)));
 });
 
+test("the index names every how-to", () => {
+  const index = read("docs/index.md");
+  const pages = documents().filter((document) => /^docs\/how-to\/[^/]+\.md$/.test(document));
+  assert.ok(pages.length > 10);
+  assert.deepEqual(
+    pages.filter((path) => !index.includes(`](${path.replace("docs/", "")})`)),
+    [],
+  );
+});
+
 test("every page is found from the README by links", () => {
   const found = new Set<string>(["README.md"]);
   for (const document of found) {

@@ -15,6 +15,7 @@ import {
   type PolicyIssue,
   rateLimit,
   retry,
+  route,
   standard,
   timeout,
   trace,
@@ -62,6 +63,14 @@ describe("each builder", () => {
       assert.ok(frozenAll(made));
     });
   }
+
+  test("given nothing, still makes a definition for the check to name", () => {
+    for (const nothing of [undefined, null, 5])
+      assert.deepEqual(
+        issuesOf(route(nothing as never)).map(({ path, code }) => `${code} ${path}`),
+        ["PM0202 to"],
+      );
+  });
 
   test("leaves out what is undefined", () => {
     assert.deepEqual(Object.keys(retry({ attempts: undefined } as never)), ["kind"]); // the cast: exactOptionalPropertyTypes forbids it

@@ -71,7 +71,8 @@ export const routeDefaults = { balance: "least-request", host: "preserve", overp
  * route({ to: [{ dns: "http://payments-v1.internal:8080", weight: 95 }, { dns: "http://payments-v2.internal:8080", weight: 5 }] });
  * ```
  */
-export function route({ to, ...settings }: RouteOptions): RouteDefinition {
+export function route(options: RouteOptions): RouteDefinition {
+  const { to, ...settings } = Object(options) as RouteOptions; // callers without types may give nothing
   // the casts: callers without types may give anything, which the check of the policy names
   const entries = Array.isArray(to) ? (to as readonly RouteTargetInit[]).map(withoutFunction) : (to as unknown as readonly RouteTarget[]);
   return frozen({ kind: "route", to: entries, ...settings });
