@@ -23,7 +23,7 @@ export type {
   Trip,
 } from "./layers/breaker/definition.ts";
 export { bulkhead } from "./layers/bulkhead/definition.ts";
-export type { BulkheadDefinition, BulkheadOptions } from "./layers/bulkhead/definition.ts";
+export type { AdaptiveOptions, BulkheadDefinition, BulkheadOptions } from "./layers/bulkhead/definition.ts";
 export { fallback } from "./layers/fallback/definition.ts";
 export type { FallbackDefinition, FallbackOptions, FallbackTarget, StaticResponse } from "./layers/fallback/definition.ts";
 export { fault } from "./layers/fault/definition.ts";

@@ -41,6 +41,16 @@ export function contradictions(input: unknown, path: string): CodedIssue[] {
     if (kind === "breaker" && ms(layer["maxOpenFor"]) < (ms(layer["openFor"]) || 5_000)) {
       issues.push({ code: "PM0303", path: `${where}.maxOpenFor`, message: "is shorter than openFor", hint: "it is what openFor grows to" });
     }
+    const { min } = (layer["adaptive"] ?? {}) as { min?: unknown }; // the cast: any value can be asked
+    const { limit } = layer;
+    if (kind === "bulkhead" && typeof min === "number" && typeof limit === "number" && min > limit) {
+      issues.push({
+        code: "PM0313",
+        path: `${where}.adaptive.min`,
+        message: "is above limit",
+        hint: "limit is the most that the limit may become",
+      });
+    }
     const backoff = layer["backoff"] as { base?: unknown; max?: unknown } | undefined; // the cast: only read, and only as durations
     if (kind === "retry" && typeof backoff === "object" && ms(backoff.max) < (ms(backoff.base) || 0)) {
       issues.push({

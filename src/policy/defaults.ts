@@ -1,5 +1,6 @@
 // withDefaults: a layer with everything written out that it leaves to its defaults.
 import { breakerDefaults } from "../layers/breaker/definition.ts";
+import { adaptiveDefaults } from "../layers/bulkhead/definition.ts";
 import { fallbackDefaults } from "../layers/fallback/definition.ts";
 import { hedgeDefaults } from "../layers/hedge/definition.ts";
 import { idempotencyDefaults } from "../layers/idempotency/definition.ts";
@@ -22,7 +23,15 @@ const filled = {
     key: key ?? (false as const),
     shadow: shadow ?? false,
   }),
-  bulkhead: ({ limit, queue, shadow }) => ({ limit, queue: queueOf(queue), shadow: shadow ?? false }),
+  bulkhead: ({ limit, queue, adaptive, shadow }) => ({
+    limit,
+    queue: queueOf(queue),
+    adaptive:
+      adaptive === undefined
+        ? (false as const)
+        : { ...adaptiveDefaults, ...adaptive, minRtt: { ...adaptiveDefaults.minRtt, ...adaptive.minRtt } },
+    shadow: shadow ?? false,
+  }),
   timeout: ({ after, shadow }) => ({ after, shadow: shadow ?? false }),
   retry: ({ attempts, on, methods, statuses, backoff, budget, retryAfter, buffer }) => {
     const base = backoff?.base ?? retryDefaults.backoffBase;

@@ -59,6 +59,7 @@ export const problems = {
   PM0310: error("A regular expression could run for too long"),
   PM0311: error("An endpoint stands twice in one list"),
   PM0312: error("A hedge has a budget beside that of a retry"),
+  PM0313: error("The lowest limit of a bulkhead is above its limit"),
 
   PM0501: warning("A timeout never falls due"),
   PM0502: warning("The retry has no budget"),

@@ -44,6 +44,8 @@ const sentences: { readonly [K in LayerKind]: Readonly<Record<string, Sentence>>
   bulkhead: {
     refused: (detail) => `refused: ${limiterState(detail)}`,
     queued: (detail) => `put in the queue: ${limiterState(detail)}`,
+    "limit-changed": ({ limit, was, rttMs, minRttMs }) =>
+      `set its limit to ${limit}, from ${was}: calls take ${ms(rttMs)}, and ${ms(minRttMs)} without a queue`,
     "waited-too-long": (detail) => `refused after its time in the queue: ${limiterState(detail)}`,
     admitted: ({ waitedMs }) => `let through after ${ms(waitedMs)} in the queue`,
   },

@@ -146,7 +146,26 @@ export const layersByKind: { readonly [K in Exclude<LayerKind, "adopt">]: fc.Arb
     { requiredKeys: ["kind", "rate", "per"] },
   ),
   bulkhead: fc.record(
-    { kind: fc.constant("bulkhead"), ...refusing, limit: fc.integer({ min: 1, max: 1_000_000 }), queue: queues },
+    {
+      kind: fc.constant("bulkhead"),
+      ...refusing,
+      limit: fc.integer({ min: 100, max: 1_000_000 }),
+      queue: queues,
+      adaptive: fc.record(
+        {
+          min: fc.integer({ min: 1, max: 100 }),
+          initial: fc.integer({ min: 1, max: 1_000_000 }),
+          window: durations(),
+          percentile: fc.integer({ min: 1, max: 99 }),
+          buffer: percents,
+          minRtt: fc.record(
+            { interval: durations(), jitter: percents, requests: fc.integer({ min: 1, max: 10_000 }) },
+            { requiredKeys: [] },
+          ),
+        },
+        { requiredKeys: [] },
+      ),
+    },
     { requiredKeys: ["kind", "limit"] },
   ),
   timeout: fc.record({ kind: fc.constant("timeout"), ...refusing, after: durations() }, { requiredKeys: ["kind", "after"] }),

@@ -21,8 +21,8 @@ export interface Simulated {
   readonly results: readonly Result[];
   /** Sends calls at random moments (Poisson), so many a second on average, for so long; and lets time pass meanwhile. */
   readonly traffic: (perSecond: number, forMs: number) => Promise<void>;
-  /** Keeps so many calls under way, each followed by the next, for so long. */
-  readonly callers: (count: number, forMs: number) => Promise<void>;
+  /** Keeps so many calls under way, each followed by the next, for so long; `look` is called every quarter of a second. */
+  readonly callers: (count: number, forMs: number, look?: () => void) => Promise<void>;
   /** Lets time pass until that moment. */
   readonly until: (at: number) => Promise<void>;
 }
@@ -63,7 +63,7 @@ export function simulated(layers: readonly LayerDefinition[], peer: (time: Timel
       }
       await until(end);
     },
-    callers: async (count, forMs) => {
+    callers: async (count, forMs, look = () => undefined) => {
       const end = time.now() + forMs;
       const one = async (): Promise<void> => {
         while (time.now() < end) {
@@ -73,6 +73,10 @@ export function simulated(layers: readonly LayerDefinition[], peer: (time: Timel
         }
       };
       for (let n = 0; n < count; n++) void one();
+      for (let at = time.now() + 250; at < end; at += 250) {
+        await until(at);
+        look();
+      }
       await until(end);
     },
     until,

@@ -134,9 +134,14 @@ export const kinds: { readonly [K in LayerKind]: Kind } = {
     repeats: false,
   },
   bulkhead: {
-    healthy: fc.integer({ min: 1, max: 9 }).map((limit) => bulkhead({ limit })),
+    healthy: fc
+      .record({ limit: fc.integer({ min: 1, max: 9 }), fixed: fc.boolean() })
+      .map(({ limit, fixed }) => bulkhead({ limit, ...(fixed ? {} : { adaptive: { min: 1 } }) })),
     acting: fc.oneof(
-      fc.constant(bulkhead({ limit: 1 })),
+      fc.constantFrom(
+        bulkhead({ limit: 1 }),
+        bulkhead({ limit: 2, queue: { size: 9 }, adaptive: { min: 1, window: "10ms", minRtt: { interval: "50ms", requests: 2 } } }),
+      ),
       ms(100).map((after) => bulkhead({ limit: 1, queue: { size: 2, timeout: after } })),
     ),
     holding: [

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { bulkhead, createClient, definePolicy, PolicyError } from "../../src/index.ts";
 import { endNow } from "../../src/call/end.ts";
-import { bare, failureOf, heldAnswer, hung, ok, reset, streaming } from "../harness/bare.ts";
+import { answer, bare, failureOf, heldAnswer, hung, ok, reset, streaming } from "../harness/bare.ts";
 import { gate, stoppedTime, turns, watch } from "../harness/time.ts";
 import { overTransports } from "../harness/trial.ts";
 import { openUpstream, type Step } from "../harness/upstream.ts";
@@ -230,4 +230,65 @@ test("in shadow it says what would have waited, and what would have been refused
     await held;
     stack.idle();
   }
+});
+
+test("an adaptive limit that rises lets those in who wait, in their order; one that falls ends nobody", async (t) => {
+  const time = stoppedTime(t);
+  const stack = bare([
+    bulkhead({ limit: 40, queue: { size: 50, timeout: "1h" }, adaptive: { min: 1, initial: 4, window: "10ms", minRtt: { requests: 5 } } }),
+  ]);
+  let slow = 10;
+  stack.answers(async () => {
+    await new Promise<void>((resolve) => void setTimeout(resolve, slow));
+    return answer();
+  });
+  let over = 0;
+  const more = (count: number): void => {
+    for (let n = 0; n < count; n++) void stack.call().then(() => over++);
+  };
+  more(40);
+  assert.deepEqual(stack.status("bulkhead"), {
+    active: 4,
+    limit: 4,
+    waiting: 36,
+    ceiling: 40,
+    measuring: false,
+    minRttMs: null,
+    rttMs: null,
+    gradient: null,
+  });
+  for (let n = 0; n < 12; n++) {
+    await time.pass(10);
+    more(40 - Number(stack.status("bulkhead")["active"]) - Number(stack.status("bulkhead")["waiting"]));
+  }
+  const high = Number(stack.status("bulkhead")["limit"]);
+  assert.ok(high > 8, `${high}`);
+  assert.ok(Number(stack.status("bulkhead")["active"]) >= high);
+  slow = 500;
+  for (let n = 0; n < 6; n++) await time.pass(500);
+  assert.ok(Number(stack.status("bulkhead")["limit"]) < high);
+  while (over < 40) await time.pass(500);
+  for (let n = 0; n < 100 && stack.status("bulkhead")["active"] !== 0; n++) await time.pass(500);
+  stack.idle();
+});
+
+test("an adaptive limit is one per target", async () => {
+  const stack = bare([bulkhead({ limit: 2, adaptive: { min: 1, initial: 1 } })]);
+  stack.answers(hung);
+  const caller = new AbortController();
+  void stack.call({ target: "a", signal: caller.signal });
+  assert.equal(failureOf(await stack.call({ target: "a" })).by, "bulkhead");
+  void stack.call({ target: "b", signal: caller.signal });
+  await turns();
+  assert.deepEqual([stack.status("bulkhead", "a")["active"], stack.status("bulkhead", "b")["active"]], [1, 1]);
+  caller.abort();
+});
+
+test("the lowest limit is not above the highest", () => {
+  assert.throws(
+    () => definePolicy({ name: "p", layers: [bulkhead({ limit: 4, adaptive: { min: 5 } })] }),
+    (error: { issues?: readonly { code: string; path: string }[] }) =>
+      error.issues?.[0]?.code === "PM0313" && error.issues[0].path === "layers[0].adaptive.min",
+  );
+  definePolicy({ name: "p", layers: [bulkhead({ limit: 2, adaptive: {} })] }); // the default of min gives way
 });

@@ -21,7 +21,12 @@ const words: { readonly [K in LayerKind]: Words<K> } = {
     `${rate} ${seen(where)} per ${per}, ${burst} at once${key === false ? "" : `, apart by the header ${key.header}`}`,
     queueWords(queue),
   ],
-  bulkhead: ({ limit, queue }, where) => [`${limit} ${seen(where)} at the same time`, queueWords(queue)],
+  bulkhead: ({ limit, queue, adaptive }, where) => [
+    adaptive === false
+      ? `${limit} ${seen(where)} at the same time`
+      : `${adaptive.min} to ${limit} ${seen(where)} at the same time, at first ${Math.min(adaptive.initial, limit)}, set every ${adaptive.window} by their latency`,
+    queueWords(queue),
+  ],
   timeout: ({ after }, { insideRetry }) => [
     insideRetry ? `${after} for each attempt, to its head` : `${after} for the call, to the end of its response`,
   ],
