@@ -41,7 +41,7 @@ export interface EchoClient {
   waitForReady(deadline: number, callback: (error?: Error) => void): void;
 }
 
-const EchoConstructor = makeGenericClientConstructor(definition, "test.Echo");
+export const EchoConstructor: ReturnType<typeof makeGenericClientConstructor> = makeGenericClientConstructor(definition, "test.Echo");
 
 /** A client on its own connection; closed when the test is over. */
 export function echoClient(t: Pick<TestContext, "after">, address: string, options: ClientOptions = {}): EchoClient {

@@ -1,10 +1,15 @@
 // Attempts that layers send elsewhere: to the endpoints of a route, and twice at a time by a hedge.
 import assert from "node:assert/strict";
-import { describe, suite, test } from "node:test";
-import { status } from "@grpc/grpc-js";
-import { bulkhead, hedge, retry, route } from "../../../src/index.ts";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, suite, test, type TestContext } from "node:test";
+import { credentials, type sendUnaryData, Server, ServerCredentials, type ServerUnaryCall, status } from "@grpc/grpc-js";
+import { channelOptions } from "../../../src/grpc.ts";
+import { bulkhead, createClient, definePolicy, hedge, retry, route } from "../../../src/index.ts";
 import { virtualClock } from "../../../src/testing/index.ts";
-import { KINDS, policedEcho, sentBy, start } from "./calls.ts";
+import { definition, type EchoClient, EchoConstructor, KINDS, policedEcho, sentBy, start } from "./calls.ts";
 import { NGHTTP2_CANCEL, openPeer, type PeerAttempt } from "./peer.ts";
 
 const fine = async (attempt: PeerAttempt): Promise<void> => {
@@ -43,6 +48,61 @@ describe("route", () => {
     assert.equal((await start(echo, "Unary").came).code, status.NOT_FOUND);
     await client.close();
   });
+});
+
+/** A certificate for payments.internal and nothing else; `undefined`: there is no openssl to make one. */
+function certified(t: TestContext): { readonly key: Buffer; readonly certificate: Buffer } | undefined {
+  const folder = mkdtempSync(join(tmpdir(), "premesh-tls-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const [key, certificate] = [join(folder, "key.pem"), join(folder, "certificate.pem")];
+  const what = [
+    "req",
+    "-x509",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:prime256v1",
+    "-nodes",
+    "-days",
+    "2",
+    "-subj",
+    "/CN=payments.internal",
+  ];
+  const names = ["-addext", "subjectAltName=DNS:payments.internal"];
+  const { status: code } = spawnSync("openssl", [...what, ...names, "-keyout", key, "-out", certificate], { stdio: "ignore" });
+  return code === 0 ? { key: readFileSync(key), certificate: readFileSync(certificate) } : undefined;
+}
+
+test("the certificate of an endpoint is that of the caller's name, not of its address", async (t) => {
+  const made = certified(t);
+  if (made === undefined) return t.skip("there is no openssl");
+  const server = new Server();
+  server.addService(definition, {
+    Unary: (call: ServerUnaryCall<string, string>, done: sendUnaryData<string>) => done(null, call.getHost()),
+    ServerStream: () => undefined,
+    ClientStream: () => undefined,
+    Bidi: () => undefined,
+  });
+  const secure = ServerCredentials.createSsl(null, [{ private_key: made.key, cert_chain: made.certificate }]);
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync("127.0.0.1:0", secure, (error, bound) => (error === null ? resolve(bound) : reject(error)));
+  });
+  t.after(() => server.forceShutdown());
+  const layers = [route({ to: [{ endpoints: [`https://127.0.0.1:${port}`] }] })];
+  const client = createClient({ policies: [definePolicy({ name: "echo", match: [{ service: "*" }], layers })] });
+  const outcomes: unknown[] = [];
+  for (const name of ["payments.internal:443", "other.internal:443"]) {
+    const stub = new EchoConstructor(name, credentials.createSsl(made.certificate), channelOptions(client)) as unknown as EchoClient; // the cast: by the definition
+    t.after(() => stub.close());
+    const { code, messages } = await start(stub, "Unary").came;
+    outcomes.push([code, messages]);
+  }
+  assert.deepEqual(outcomes, [
+    [status.OK, ["payments.internal:443"]],
+    [status.UNAVAILABLE, []],
+  ]);
+  await client.close();
+  return undefined;
 });
 
 suite("hedge", () => {
