@@ -4,7 +4,7 @@
 // the input's length; the bounds on unbounded repeats and on the input keep that power, and so the time, small.
 
 /** How long an expression may be. */
-export const LONGEST_REGEX = 512;
+const LONGEST_REGEX = 512;
 
 /** How long a text may be that is matched against one; a longer one never fits. */
 export const LONGEST_INPUT = 1_024;

@@ -125,11 +125,7 @@ const queueMs = (queue: Queue | undefined): number => (queue === undefined ? 0 :
 const times = (count: number, ms: number): number => (count === 0 ? 0 : count * ms);
 
 /** How many copies a hedge may send beside the first, and how late the last of them; none if each copy is over before the next would be sent. */
-export function lateCopies(
-  layer: HedgeDefinition,
-  headMs: number,
-  retry?: RetryDefinition,
-): { readonly copies: number; readonly lateMs: number } {
+function lateCopies(layer: HedgeDefinition, headMs: number, retry?: RetryDefinition): { readonly copies: number; readonly lateMs: number } {
   const { after, max = hedgeDefaults.max } = layer;
   const afterMs = quantileOf(after) === undefined ? durationMs(after) : headMs; // a percentile is what most calls take at most
   if (hasNoPlace(retry ?? layer) || (afterMs >= headMs && quantileOf(after) === undefined)) return { copies: 0, lateMs: 0 };

@@ -30,7 +30,7 @@ export function ourSpan(span: Span): SpanOfCall {
 }
 
 /** Status and `error.type` of a span. */
-export function concluded(span: Span, outcome: Outcome<unknown>): void {
+function concluded(span: Span, outcome: Outcome<unknown>): void {
   if (outcome.fallback !== undefined) span.setAttribute("premesh.fallback", true);
   const errorType = errorTypeOf(outcome);
   if (outcome.ok || errorType === undefined) return;
@@ -38,7 +38,7 @@ export function concluded(span: Span, outcome: Outcome<unknown>): void {
   span.setStatus({ code: SpanStatusCode.ERROR, ...(outcome.cause instanceof Error ? { message: outcome.cause.message } : {}) });
 }
 
-export function finished(span: Span, error: unknown): void {
+function finished(span: Span, error: unknown): void {
   if (error !== undefined) {
     span.setAttribute("error.type", errorTypeOfReason(error, "reset"));
     span.setStatus({ code: SpanStatusCode.ERROR });

@@ -21,7 +21,7 @@ export interface Addresses {
 }
 
 /** A port that the URL leaves out. */
-export const portOf = ({ port, protocol }: URL): number => (port === "" ? (protocol === "https:" ? 443 : 80) : Number(port));
+const portOf = ({ port, protocol }: URL): number => (port === "" ? (protocol === "https:" ? 443 : 80) : Number(port));
 
 export function dnsLook(url: URL, refreshMs: number): Look {
   const { hostname, protocol } = url;

@@ -24,7 +24,7 @@ export function queryOf(call: Call): URLSearchParams {
 }
 
 /** The value of a cookie (RFC 6265, 4.2.1). */
-export function cookieOf(call: Call, name: string): string | undefined {
+function cookieOf(call: Call, name: string): string | undefined {
   for (const pair of fieldOf(call, "cookie")?.split(";") ?? []) {
     const equals = pair.indexOf("=");
     if (equals !== -1 && pair.slice(0, equals).trim() === name) return pair.slice(equals + 1).trim();

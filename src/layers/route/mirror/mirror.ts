@@ -10,7 +10,7 @@ import { durationMs } from "../../../policy/duration.ts";
 import { type Mirror, mirrorDefaults } from "./definition.ts";
 
 /** What marks a mirrored call; its value is the policy's name. */
-export const MIRROR_FIELD = "premesh-mirror";
+const MIRROR_FIELD = "premesh-mirror";
 
 export interface MirrorAtWork {
   /** Sends a copy of the call, if it is one of those to be mirrored. `whole`: the call is over, so its body is there, if it ever is. */
