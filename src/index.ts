@@ -48,6 +48,7 @@ export type {
 } from "./layers/route/balance/definition.ts";
 export type { Discovery, EndpointFile, EndpointInit, FindEndpoints } from "./layers/route/discovery/definition.ts";
 export type { FieldMatch, RouteMatch, TextMatch } from "./layers/route/match/definition.ts";
+export type { GrpcHealth, HealthOptions, HttpHealth } from "./layers/route/health/definition.ts";
 export type { OutliersOptions } from "./layers/route/outliers/definition.ts";
 export type { Mirror } from "./layers/route/mirror/definition.ts";
 export { timeout } from "./layers/timeout/definition.ts";

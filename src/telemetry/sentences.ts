@@ -117,6 +117,8 @@ const sentences: { readonly [K in LayerKind]: Readonly<Record<string, Sentence>>
     ejected: ({ endpoint, finding, forMs }) => `took ${endpoint} out${forMs === undefined ? "" : ` for ${ms(forMs)}`}: ${finding}`,
     "not-ejected": ({ endpoint, finding, ejected, of }) => `left ${endpoint} in (${finding}): ${ejected} of ${of} are out already`,
     returned: ({ endpoint, afterMs }) => `sends to ${endpoint} again, after ${ms(afterMs)}`,
+    healthy: ({ endpoint, checks }) => `${endpoint} is well again after ${counted(checks, "check")}`,
+    unhealthy: ({ endpoint, checks, why: reason }) => `${endpoint} is not well after ${counted(checks, "check")}: ${reason}`,
     panicked: ({ priority, available, endpoints }) =>
       `sends to all endpoints of priority ${priority}: only ${available} of ${endpoints} are available`,
     calmed: ({ priority, available, endpoints }) =>

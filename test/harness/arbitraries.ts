@@ -252,6 +252,16 @@ export const layersByKind: { readonly [K in Exclude<LayerKind, "adopt">]: fc.Arb
         { requiredKeys: ["window"] },
       ),
       outliers: fc.record({ interval: durations(), consecutive5xx: fc.nat(100), maxEjectionPercent: fc.nat(100) }, { requiredKeys: [] }),
+      health: fc.oneof(
+        fc.record(
+          { http: fc.record({ path: fc.constant("/healthz") }), interval: durations(), unhealthyThreshold: fc.integer({ min: 1, max: 9 }) },
+          { requiredKeys: ["http"] },
+        ),
+        fc.record(
+          { grpc: fc.record({ service: fc.constant("a.B") }, { requiredKeys: [] }), timeout: durations() },
+          { requiredKeys: ["grpc"] },
+        ),
+      ),
       sticky: hashKeys,
       locality: localities,
       overprovisioningFactor: fc.integer({ min: 1, max: 100 }),

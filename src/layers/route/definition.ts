@@ -5,6 +5,7 @@ import { frozen } from "../../policy/freeze.ts";
 import { coded, headerName, type Named, namedFields, numberAbove, percent, type Zod } from "../../policy/schema.ts";
 import { type Balance, balanceSchema, type HashKey, type SlowStartOptions, slowStartSchema } from "./balance/definition.ts";
 import { type Discovery, discoveryFields, type FindEndpoints, hasOneSource, locality, priority, weight } from "./discovery/definition.ts";
+import { type HealthOptions, healthSchema } from "./health/definition.ts";
 import { type OutliersOptions, outliersSchema } from "./outliers/definition.ts";
 import { type RouteMatch, routeMatchSchema } from "./match/definition.ts";
 import { type Mirror, mirrorSchema } from "./mirror/definition.ts";
@@ -43,6 +44,8 @@ interface RouteSettings extends Named {
   readonly host?: "preserve" | "rewrite";
   /** When an endpoint that fails more than others is taken out for a while. Default: never. */
   readonly outliers?: OutliersOptions;
+  /** Asks endpoints whether they are well, and passes over those that are not. Default: nobody asks. */
+  readonly health?: HealthOptions;
   /** Where a share of the calls is sent also, for nobody to wait for. */
   readonly mirror?: Mirror;
 }
@@ -121,6 +124,7 @@ export const routeSchema = (z: Zod): ZodType<RouteDefinition> =>
     panicThreshold: z.exactOptional(percent(z)),
     host: z.exactOptional(z.enum(["preserve", "rewrite"], { error: 'must be "preserve" or "rewrite"' })),
     outliers: z.exactOptional(outliersSchema(z)),
+    health: z.exactOptional(healthSchema(z)),
     mirror: z.exactOptional(mirrorSchema(z)),
   });
 
@@ -134,4 +138,8 @@ export const routeDurations = [
   "outliers.baseEjectionTime",
   "outliers.maxEjectionTime",
   "outliers.maxEjectionTimeJitter",
+  "health.interval",
+  "health.initialJitter",
+  "health.noTrafficInterval",
+  "health.timeout",
 ] as const;

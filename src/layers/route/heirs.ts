@@ -26,8 +26,8 @@ export function heirsOf(endpoints: readonly Endpoint[], unclaimed: Heirs): Heirs
 
 /** The endpoint goes on as another object: with what was learnt of it, and what transports keep for it. */
 export function inherit(endpoint: Endpoint, { endpoint: before, leaving }: Heir): Endpoint {
-  const { since, latencyMs, latencyAt } = before;
-  return Object.assign(endpoint, { since, latencyMs, latencyAt, leaving });
+  const { since, latencyMs, latencyAt, healthy } = before;
+  return Object.assign(endpoint, { since, latencyMs, latencyAt, healthy, leaving });
 }
 
 /** Those that nobody has taken up have left; where attempts are under way, as soon as those are over. */

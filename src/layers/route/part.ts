@@ -3,6 +3,7 @@ import { hasLeft } from "../../call/call.ts";
 import type { RouteTarget } from "./definition.ts";
 import type { Found } from "./discovery/found.ts";
 import { type Endpoint, newEndpoint, type Pool } from "./endpoint.ts";
+import type { HealthChecks } from "./health/checks.ts";
 import { type Heirs, inherit } from "./heirs.ts";
 
 /** Endpoints that share a weight. */
@@ -10,6 +11,10 @@ export interface Part {
   readonly weight: number;
   readonly pool: Pool;
   readonly members: ReadonlyMap<string, Endpoint>;
+  /** What health checks know, by endpoint; absent where there are none. */
+  checks(): Readonly<Record<string, unknown>> | undefined;
+  /** An attempt goes to an endpoint. */
+  entered(endpoint: Endpoint): void;
   /** An attempt has left an endpoint. */
   left(endpoint: Endpoint): void;
 }
@@ -33,8 +38,18 @@ export interface RunningPart extends Part {
   close(): void;
 }
 
-/** `moved` is told when an endpoint has come, left, or has been drained. */
-export function newPart(from: readonly Entry[], heirs: Heirs, pool: Pool, now: () => number, moved: () => void): RunningPart {
+/** What a part is made with. */
+export interface PartWorld {
+  readonly heirs: Heirs;
+  readonly now: () => number;
+  /** An endpoint has come, left, or has been drained. */
+  readonly moved: () => void;
+  /** Health checks for the endpoints of a pool; made with its first endpoints. */
+  readonly newHealthChecks: (pool: Pool) => HealthChecks | undefined;
+}
+
+export function newPart(from: readonly Entry[], pool: Pool, { heirs, now, moved, newHealthChecks }: PartWorld): RunningPart {
+  let health: HealthChecks | undefined;
   let members: ReadonlyMap<string, Endpoint> = new Map();
   const draining = new Set<Endpoint>();
 
@@ -62,13 +77,27 @@ export function newPart(from: readonly Entry[], heirs: Heirs, pool: Pool, now: (
         for (const one of found) if (!next.has(one.key)) next.set(one.key, endpointOf(one, target, members.get(one.key), heirs, now()));
       replace(next);
       pool.update([...next.values()], now());
+      health ??= newHealthChecks(pool);
+      health?.update([...next.values()]);
+    },
+    checks: () => {
+      const asked = health;
+      return asked === undefined ? undefined : Object.fromEntries([...members].map(([key, endpoint]) => [key, asked.status(endpoint)]));
+    },
+    entered: (endpoint) => {
+      endpoint.active++;
+      health?.used();
     },
     left: (endpoint) => {
+      endpoint.active--;
       if (endpoint.active > 0 || !draining.delete(endpoint)) return;
       hasLeft(endpoint);
       moved();
     },
-    close: () => replace(new Map()),
+    close: () => {
+      health?.close();
+      replace(new Map());
+    },
   };
 }
 

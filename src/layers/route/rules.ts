@@ -9,9 +9,10 @@ import type { RouteDefinition, RouteTarget } from "./definition.ts";
 import { type Found, wordsOf } from "./discovery/found.ts";
 import { bounded, sourceOf } from "./discovery/source.ts";
 import type { Endpoint, Pool } from "./endpoint.ts";
+import type { HealthChecks } from "./health/checks.ts";
 import { disinherit, type Heir, type Heirs, heirsOf } from "./heirs.ts";
 import { type Fits, fitting } from "./match/match.ts";
-import { type Entry, newPart, type Part, type RunningPart } from "./part.ts";
+import { type Entry, newPart, type Part, type PartWorld, type RunningPart } from "./part.ts";
 
 export interface Rule<P extends Part = Part> {
   /** `undefined`: every call fits. */
@@ -28,8 +29,8 @@ export interface Rules {
   readonly rules: readonly Rule[];
   /** Grows whenever an endpoint comes, leaves, or has been drained. */
   readonly version: number;
-  /** Begins to find endpoints; only the first time does something. */
-  open(): void;
+  /** Begins to find endpoints; only the first time does something. `called`: what the first call says that they are called. */
+  open(called: string | undefined): void;
   /** Waits for the first answer of the rule's sources; false: the signal was aborted first. */
   answered(rule: Rule, signal: Signal | undefined): Promise<boolean>;
   /** Looks no more for endpoints, once nobody waits for the first of them. */
@@ -52,10 +53,12 @@ interface Bequest {
 export interface Making {
   readonly env: Pick<Env, "now" | "timers" | "random">;
   readonly newPool: () => Pool;
+  /** `name`: what calls say that the endpoints are called; `undefined`: by their addresses. */
+  readonly newHealthChecks: (pool: Pool, name: string | undefined) => HealthChecks | undefined;
   readonly report: (call: Call | undefined, what: string, detail: Readonly<Record<string, unknown>>) => void;
 }
 
-export function newRules({ to }: RouteDefinition, { env, newPool, report }: Making, before?: Rules): Rules {
+export function newRules({ to }: RouteDefinition, { env, newPool, newHealthChecks, report }: Making, before?: Rules): Rules {
   const known = before?.bequeath();
   const heirs = known?.endpoints ?? new Map<string, Heir>();
   const groups = new Map<string, Entry[]>();
@@ -66,10 +69,16 @@ export function newRules({ to }: RouteDefinition, { env, newPool, report }: Maki
     groups.set(key, [...(groups.get(key) ?? []), entry]);
   }
   const entries = [...groups.values()].flat();
-  const moved = (): void => void version++;
-  const partOf = (from: readonly Entry[]): RunningPart => newPart(from, heirs, newPool(), env.now, moved);
+  const world: PartWorld = {
+    heirs,
+    now: env.now,
+    moved: () => void version++,
+    newHealthChecks: (pool) => newHealthChecks(pool, name),
+  };
+  const partOf = (from: readonly Entry[]): RunningPart => newPart(from, newPool(), world);
   const closing: (() => void)[] = [];
   let opened = false;
+  let name: string | undefined;
   let closed = false;
   /** Calls that wait for a first answer. */
   let waiting = 0;
@@ -93,9 +102,10 @@ export function newRules({ to }: RouteDefinition, { env, newPool, report }: Maki
     for (const { parts } of rules) for (const part of parts) if (part.from.includes(entry)) part.refresh();
   }
 
-  function open(): void {
+  function open(called: string | undefined): void {
     if (opened) return;
     opened = true;
+    name = called;
     for (const entry of entries) if (entry.found !== undefined) refreshed(entry);
     const firsts = new Map<Entry, Promise<void>>();
     for (const entry of entries) {

@@ -10,7 +10,8 @@ import { hashKeyOf } from "./balance/balancer.ts";
 import { hash32 } from "./balance/hash.ts";
 import type { RouteDefinition } from "./definition.ts";
 import { wordsOf } from "./discovery/found.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { Endpoint, Pool } from "./endpoint.ts";
+import { type HealthChecks, newHealthChecks } from "./health/checks.ts";
 import { ownLocality } from "./locality.ts";
 import { hashedText } from "./match/call-fields.ts";
 import { newMirror } from "./mirror/mirror.ts";
@@ -20,7 +21,7 @@ import type { Part } from "./part.ts";
 import { newRules, type Rule, type Rules } from "./rules.ts";
 
 export const buildRoute: Build<RouteDefinition, Rules> = (definition, env, { label }) => {
-  const { sticky, host = "preserve", mirror, balance = poolDefaults.balance, locality } = definition;
+  const { sticky, host = "preserve", mirror, health, balance = poolDefaults.balance, locality } = definition;
   const hashKey = hashKeyOf(balance) ?? sticky;
   const report = (call: Call | undefined, what: string, detail: Readonly<Record<string, unknown>>): void =>
     env.report(call, { layer: label, kind: "route", what, detail });
@@ -66,7 +67,7 @@ export const buildRoute: Build<RouteDefinition, Rules> = (definition, env, { lab
       const { record } = call;
       if (record.visits === undefined) mirrored?.send(call);
       record.visits = { address: endpoint, nth: call.attempt, before: record.visits };
-      endpoint.active++;
+      part.entered(endpoint);
       const authority = host === "rewrite" ? endpoint.url.host : undefined;
       return branches
         .to(endpoint.key)
@@ -78,26 +79,43 @@ export const buildRoute: Build<RouteDefinition, Rules> = (definition, env, { lab
       const rule = rules.rules.find(({ fits }) => fits === undefined || fits(call));
       if (rule === undefined)
         return Promise.resolve(refused(call, "ERR_PREMESH_NO_ROUTE", "no-route", "no entry of the route fits the call"));
-      rules.open();
+      rules.open(nameOf(call));
       if (rule.ready === undefined) return send(call, rule);
       return rules.answered(rule, call.signal).then((known) => (known ? send(call, rule) : gaveUpOutcome(call.signal)));
     };
   }
 
+  /** What the peer is called, where it is not by its address. */
+  const nameOf = ({ target, origin, record: { protocol } }: Call): string | undefined => {
+    if (host === "rewrite" || protocol === "run") return undefined;
+    return origin === undefined ? target : new URL(origin).host;
+  };
+
+  function checksOf(pool: Pool, authority: string | undefined): HealthChecks | undefined {
+    if (health === undefined) return undefined;
+    return newHealthChecks(health, env, {
+      changed: (endpoint) => pool.changed(endpoint),
+      passed: (endpoint, at) => pool.passed(endpoint, at),
+      report: (what, detail) => report(undefined, what, detail),
+      authority,
+    });
+  }
+
   function settled<R>(part: Part, endpoint: Endpoint, outcome: Outcome<R>, startedAt: number, call: Call): Outcome<R> {
     const now = env.now();
     part.pool.settled(endpoint, outcome, now - startedAt, now, call);
-    whenEnded(outcome.end, () => {
-      endpoint.active--;
-      part.left(endpoint);
-    });
+    whenEnded(outcome.end, () => part.left(endpoint));
     return outcome;
   }
 
   return {
     branching: true,
     newState: (before) =>
-      newRules(definition, { env, report, newPool: () => newPool(poolOptions, { random: env.random, report }, env.now()) }, before),
+      newRules(
+        definition,
+        { env, report, newPool: () => newPool(poolOptions, { random: env.random, report }, env.now()), newHealthChecks: checksOf },
+        before,
+      ),
     // the cast: layers do not know the response of their transport
     layer: (rules, branches) => () => layerOf(rules, branches ?? missing()) as Next<never>,
     show: (rules) => ({
@@ -107,7 +125,7 @@ export const buildRoute: Build<RouteDefinition, Rules> = (definition, env, { lab
         return {
           active: rules.count(({ active }) => active),
           ejected: rules.count(({ ejected }) => Number(ejected)),
-          targets: parts.map(({ weight, pool }) => Object.assign({ weight }, pool.status(now))),
+          targets: parts.map((part) => Object.assign({ weight: part.weight }, part.pool.status(now), checksIn(part))),
           ...mirrored?.status(),
         };
       },
@@ -118,6 +136,11 @@ export const buildRoute: Build<RouteDefinition, Rules> = (definition, env, { lab
     },
   };
 };
+
+function checksIn(part: Part): { readonly checks?: Readonly<Record<string, unknown>> } {
+  const checks = part.checks();
+  return checks === undefined ? {} : { checks };
+}
 
 function missing(): never {
   throw new TypeError("a route was built without what is behind it");

@@ -192,6 +192,36 @@ test("a bulkhead behind is held until the response has ended", async (t) => {
   await until(() => String(active()) === "0,0", "both have let go");
 });
 
+test("an endpoint whose health check says no takes no calls, until one says that it is well", async (t) => {
+  let well = false;
+  const names = new Set<string | undefined>();
+  const ill = createServer((request, response) => {
+    if (request.url === "/healthz") names.add(request.headers.host);
+    response.writeHead(request.url !== "/healthz" || well ? 200 : 503).end("ill");
+  }).listen(0, "127.0.0.1");
+  await once(ill, "listening");
+  t.after(() => {
+    ill.closeAllConnections();
+    ill.close();
+  });
+  const good = await site(t, "good");
+  const health = { http: { path: "/healthz" }, interval: "10ms", healthyThreshold: 1 } as const;
+  const to = [{ endpoints: [good.origin, `http://127.0.0.1:${(ill.address() as AddressInfo).port}`] }]; // the cast: it listens on TCP
+  const client = clientOf(t, { to, health, balance: "round-robin", panicThreshold: 0 });
+  const told: string[] = [];
+  client.on((event) => event.type === "decision" && told.push(event.what));
+  const call = async (): Promise<string> => (await client.fetch("http://payments.internal/x")).text();
+  await call();
+  await until(() => told.includes("unhealthy"), "the check has failed");
+  for (let n = 0; n < 6; n++) assert.equal(await call(), "good");
+  well = true;
+  await until(() => told.includes("healthy"), "it is well");
+  const went = new Set([await call(), await call()]);
+  assert.deepEqual(went, new Set(["good", "ill"]));
+  assert.deepEqual(names, new Set(["payments.internal"]), "checks call it as calls do");
+  await client.close();
+});
+
 test("a mirror gets a copy of each call, with its body and marked, and its answer is dropped", async (t) => {
   const [a, shadow] = [await site(t, "a"), await site(t, "shadow")];
   const client = clientOf(
