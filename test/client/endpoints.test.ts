@@ -1,5 +1,8 @@
 // Endpoints in a client: status and snapshots, isolate and reset, changes while calls are under way, and what is forgotten.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import test, { type TestContext } from "node:test";
 import {
   breaker,
@@ -244,4 +247,44 @@ test("the attempts of a call and its explanation say where they went", async (t)
   }
   assert.deepEqual(went, new Set(["http://127.0.0.1:1", origin]));
   assert.deepEqual(new Set(events), went);
+});
+
+test("an endpoint that a health check finds unwell takes no calls, and takes them again when it is well, or is not asked any more", async (t) => {
+  let well = false;
+  const [good, bad] = await Promise.all(
+    [true, false].map(async (always) => {
+      const server = createServer((request, response) => {
+        if (request.url !== "/healthz") return void response.end();
+        return void response.writeHead(always || well ? 200 : 503).end();
+      }).listen(0, "127.0.0.1");
+      await once(server, "listening");
+      t.after(() => {
+        server.closeAllConnections();
+        server.close();
+      });
+      return `http://127.0.0.1:${(server.address() as AddressInfo).port}`; // the cast: it listens on TCP
+    }),
+  );
+  assert.ok(good !== undefined && bad !== undefined);
+  const health = { http: { path: "/healthz" }, interval: "20ms", healthyThreshold: 1 } as const;
+  const layer = route({ to: [{ endpoints: [good, bad] }], balance: "round-robin", panicThreshold: 0, health });
+  const client = clientOf(t, [layer]);
+  const whats = (): readonly string[] => client.decisions().map(({ what, detail }) => `${what} ${String(detail?.["endpoint"])}`);
+  const ends = async (): Promise<readonly unknown[]> => [
+    ...new Set(await Promise.all([1, 2, 3, 4].map(() => client.run("p", failingAt())))),
+  ];
+  await ends();
+  while (!whats().includes(`unhealthy ${bad}`)) await turns(1);
+  assert.deepEqual(await ends(), [good]);
+  client.update([policy(layer, breaker({ trip }))]);
+  assert.deepEqual(await ends(), [good], "an update does not forget it");
+  const { health: _health, ...unasked } = layer;
+  client.update([policy(unasked)]);
+  assert.equal((await ends()).length, 2, "whom nobody asks any more nobody holds for unwell");
+  client.update([policy(layer)]);
+  await ends();
+  while (whats().filter((what) => what === `unhealthy ${bad}`).length < 2) await turns(1);
+  well = true;
+  while (!whats().includes(`healthy ${bad}`)) await turns(1);
+  assert.equal((await ends()).length, 2);
 });

@@ -75,10 +75,12 @@ export function newPart(from: readonly Entry[], pool: Pool, { heirs, now, moved,
       const next = new Map<string, Endpoint>();
       for (const { target, found = [] } of from)
         for (const one of found) if (!next.has(one.key)) next.set(one.key, endpointOf(one, target, members.get(one.key), heirs, now()));
+      const endpoints = [...next.values()];
       replace(next);
-      pool.update([...next.values()], now());
       health ??= newHealthChecks(pool);
-      health?.update([...next.values()]);
+      if (health === undefined) for (const endpoint of endpoints) endpoint.healthy = true; // the route before may have had them asked
+      pool.update(endpoints, now());
+      health?.update(endpoints);
     },
     checks: () => {
       const asked = health;

@@ -114,12 +114,13 @@ export function newHealthChecks(options: HealthOptions, env: Pick<Env, "now" | "
   return {
     update: (endpoints) => {
       const staying = new Set(endpoints);
+      const known = new Set([...watched.keys()].map(({ key }) => key)); // one that has moved to another priority has not come
       for (const [endpoint, it] of watched) if (!staying.has(endpoint)) leave(endpoint, it);
       for (const endpoint of endpoints) {
         if (watched.has(endpoint)) continue;
         const it: Watched = { against: 0, checked: false, why: undefined, timer: undefined, closing: new AbortController() };
         watched.set(endpoint, it);
-        if (begun && endpoint.healthy) {
+        if (begun && endpoint.healthy && !known.has(endpoint.key)) {
           endpoint.healthy = false;
           world.changed(endpoint);
         }
