@@ -1,5 +1,6 @@
 // Metrics: events and the state of layers as OpenTelemetry metrics, from the moment on at which a MeterProvider is registered.
-import { type Attributes, createNoopMeter, type Meter, type MeterProvider, metrics as api } from "@opentelemetry/api";
+import type { Attributes, Meter, MeterProvider } from "@opentelemetry/api";
+import { openTelemetry } from "../call/otel.ts";
 import { serverOf } from "../call/server.ts";
 import type { ClientStatus } from "../call/status.ts";
 import type { AttemptEvent, CallEvent, DecisionEvent, TelemetryEvent } from "./events.ts";
@@ -37,12 +38,14 @@ export function newMetrics(status: () => ClientStatus): Metrics {
 
   return {
     wanted: () => {
-      const provider = api.getMeterProvider();
+      const otel = openTelemetry();
+      if (otel === undefined) return false;
+      const provider = otel.metrics.getMeterProvider();
       if (provider !== known && !closed) {
         known = provider;
         instruments?.close();
         const meter = provider.getMeter("premesh");
-        instruments = meter === createNoopMeter() ? undefined : instrumentsOf(meter, status);
+        instruments = meter === otel.createNoopMeter() ? undefined : instrumentsOf(meter, status);
       }
       return instruments !== undefined;
     },

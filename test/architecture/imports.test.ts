@@ -88,7 +88,10 @@ const table: Readonly<Record<string, { readonly loads: readonly string[]; readon
 const packages: Readonly<Record<string, { readonly loads: readonly RegExp[]; readonly types: readonly RegExp[] }>> = {
   cockatiel: { loads: [/^layers\/retry\/backoff\.ts$/], types: [/^layers\/retry\/backoff\.ts$/] },
   opossum: { loads: [/^layers\/breaker\/window\.ts$/], types: [] },
-  "@opentelemetry/api": { loads: [/^layers\/trace\//, /^telemetry\/metrics\.ts$/], types: [/^layers\/trace\//, /^telemetry\/gauges\.ts$/] },
+  "@opentelemetry/api": {
+    loads: [/^call\/otel\.ts$/],
+    types: [/^call\/otel\.ts$/, /^layers\/trace\//, /^telemetry\/(?:metrics|gauges)\.ts$/],
+  },
   zod: {
     loads: [/^policy\/validate\.ts$/],
     types: [

@@ -55,7 +55,8 @@ for (const n of [3, 10, 100, 300]) {
     });
 
     // with three, one of more weight changes what weight is usual
-    test("a changed weight moves keys to or from that endpoint", { skip: n === 3 }, () => {
+    if (n === 3) return;
+    test("a changed weight moves keys to or from that endpoint", () => {
       for (const [balance, most] of [
         [ring, 0],
         [maglev, 4 / n],

@@ -1,16 +1,9 @@
 // The trace layer at work: one span for the call, and what begins its attempts' spans put on the call.
-import {
-  type Context,
-  context,
-  isSpanContextValid,
-  ProxyTracerProvider,
-  ROOT_CONTEXT,
-  trace,
-  type TracerProvider,
-} from "@opentelemetry/api";
+import type { Context, TracerProvider } from "@opentelemetry/api";
 import { type Build, stateless } from "../../call/build.ts";
 import type { AttemptTracer, Call } from "../../call/call.ts";
 import { whenEnded } from "../../call/end.ts";
+import { type OpenTelemetry, openTelemetry } from "../../call/otel.ts";
 import type { TraceDefinition } from "./definition.ts";
 import { startHttpAttempt, startHttpCall } from "./http.ts";
 import { isRpc, startRpcAttempt, startRpcCall } from "./rpc.ts";
@@ -18,13 +11,16 @@ import { addDecisions, type SpanOfCall } from "./span.ts";
 
 export const buildTrace: Build<TraceDefinition> = () =>
   stateless((next) => (call) => {
+    const otel = openTelemetry();
+    if (otel === undefined) return next(call);
+    const { context, trace } = otel;
     const parent = context.active();
-    if (parent === ROOT_CONTEXT && isUnused(trace.getTracerProvider())) return next(call);
+    if (parent === otel.ROOT_CONTEXT && isUnused(otel, trace.getTracerProvider())) return next(call);
     const rpc = isRpc(call);
-    const span = (rpc ? startRpcCall : startHttpCall)(call, parent);
-    if (!isSpanContextValid(span.span.spanContext())) return next(call);
+    const span = (rpc ? startRpcCall : startHttpCall)(otel, call, parent);
+    if (!otel.isSpanContextValid(span.span.spanContext())) return next(call);
     const within = trace.setSpan(parent, span.span);
-    return context.with(within, next, undefined, { ...call, tracer: rpc ? rpcTracer(within) : httpTracer(within) }).then((outcome) => {
+    return context.with(within, next, undefined, { ...call, tracer: (rpc ? rpcTracer : httpTracer)(otel, within) }).then((outcome) => {
       span.span.setAttribute("premesh.attempts", call.record.attempts);
       span.concluded(outcome);
       whenEnded(outcome.end, (error) => ended(span, call, error));
@@ -33,13 +29,17 @@ export const buildTrace: Build<TraceDefinition> = () =>
   });
 
 /** No SDK has been registered: it would stand behind the API's proxy. */
-function isUnused(provider: TracerProvider): boolean {
+function isUnused({ ProxyTracerProvider }: OpenTelemetry, provider: TracerProvider): boolean {
   return provider instanceof ProxyTracerProvider && provider.getDelegateTracer("premesh") === undefined;
 }
 
-const httpTracer = (within: Context): AttemptTracer => ({ start: (attempt, attributes) => startHttpAttempt(within, attempt, attributes) });
+const httpTracer = (otel: OpenTelemetry, within: Context): AttemptTracer => ({
+  start: (attempt, attributes) => startHttpAttempt(otel, within, attempt, attributes),
+});
 
-const rpcTracer = (within: Context): AttemptTracer => ({ start: (attempt, attributes) => startRpcAttempt(within, attempt, attributes) });
+const rpcTracer = (otel: OpenTelemetry, within: Context): AttemptTracer => ({
+  start: (attempt, attributes) => startRpcAttempt(otel, within, attempt, attributes),
+});
 
 function ended(span: SpanOfCall, { record }: Call, error: unknown): void {
   addDecisions(span, record);

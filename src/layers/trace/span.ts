@@ -1,11 +1,12 @@
 // What all spans of ours have in common: how they are opened, concluded and ended, and the decisions of layers as their events.
-import { type Attributes, type Span, SpanStatusCode, trace } from "@opentelemetry/api";
+import type { Attributes, Span, Tracer } from "@opentelemetry/api";
 import type { CallRecord } from "../../call/call.ts";
 import { errorTypeOf, errorTypeOfReason } from "../../call/error-type.ts";
+import type { OpenTelemetry } from "../../call/otel.ts";
 import type { Outcome } from "../../call/outcome.ts";
 
-// by name, and not kept, since a provider may be registered late
-export const tracer: ReturnType<typeof trace.getTracer> = trace.getTracer("premesh");
+/** Asked for each time, since another provider may be registered. */
+export const tracerOf = ({ trace }: OpenTelemetry): Tracer => trace.getTracer("premesh");
 
 /** The span of a call or an attempt. */
 export interface SpanOfCall {
@@ -25,12 +26,17 @@ export const callAttributes = ({ policy, revision, target }: CallRecord): Attrib
   "premesh.target": target,
 });
 
-export function ourSpan(span: Span): SpanOfCall {
-  return { span, startedAt: Date.now(), concluded: (outcome) => concluded(span, outcome), ended: (error) => finished(span, error) };
+export function ourSpan(otel: OpenTelemetry, span: Span): SpanOfCall {
+  return {
+    span,
+    startedAt: Date.now(),
+    concluded: (outcome) => concluded(otel, span, outcome),
+    ended: (error) => finished(otel, span, error),
+  };
 }
 
 /** Status and `error.type` of a span. */
-function concluded(span: Span, outcome: Outcome<unknown>): void {
+function concluded({ SpanStatusCode }: OpenTelemetry, span: Span, outcome: Outcome<unknown>): void {
   if (outcome.fallback !== undefined) span.setAttribute("premesh.fallback", true);
   const errorType = errorTypeOf(outcome);
   if (outcome.ok || errorType === undefined) return;
@@ -38,7 +44,7 @@ function concluded(span: Span, outcome: Outcome<unknown>): void {
   span.setStatus({ code: SpanStatusCode.ERROR, ...(outcome.cause instanceof Error ? { message: outcome.cause.message } : {}) });
 }
 
-function finished(span: Span, error: unknown): void {
+function finished({ SpanStatusCode }: OpenTelemetry, span: Span, error: unknown): void {
   if (error !== undefined) {
     span.setAttribute("error.type", errorTypeOfReason(error, "reset"));
     span.setStatus({ code: SpanStatusCode.ERROR });
