@@ -5,7 +5,7 @@ import { frozen } from "../../policy/freeze.ts";
 import { coded, headerName, type Named, namedFields, numberAbove, percent, type Zod } from "../../policy/schema.ts";
 import { type Balance, balanceSchema, type HashKey, type SlowStartOptions, slowStartSchema } from "./balance/definition.ts";
 import { type Discovery, discoveryFields, type FindEndpoints, hasOneSource, locality, priority, weight } from "./discovery/definition.ts";
-import { type HealthOptions, healthSchema } from "./health/definition.ts";
+import { healthDurations, type HealthOptions, healthSchema } from "./health/definition.ts";
 import { type OutliersOptions, outliersSchema } from "./outliers/definition.ts";
 import { type RouteMatch, routeMatchSchema } from "./match/definition.ts";
 import { type Mirror, mirrorSchema } from "./mirror/definition.ts";
@@ -138,8 +138,5 @@ export const routeDurations = [
   "outliers.baseEjectionTime",
   "outliers.maxEjectionTime",
   "outliers.maxEjectionTimeJitter",
-  "health.interval",
-  "health.initialJitter",
-  "health.noTrafficInterval",
-  "health.timeout",
+  ...healthDurations.map((field) => `health.${field}` as const),
 ] as const;
