@@ -10,7 +10,18 @@ import fc from "fast-check";
 import { explained } from "../../src/cli/explain/explained.ts";
 import { explainedText } from "../../src/cli/explain/page.ts";
 import { questionOf } from "../../src/cli/explain/question.ts";
-import { definePolicy, fallback, type LayerDefinition, type Match, type Policy, retry, timeout, trace } from "../../src/index.ts";
+import {
+  definePolicy,
+  fallback,
+  hedge,
+  type LayerDefinition,
+  type Match,
+  type Policy,
+  retry,
+  route,
+  timeout,
+  trace,
+} from "../../src/index.ts";
 import { newMatching } from "../../src/policy/matching.ts";
 import { matches, policies as anyPolicy } from "../harness/arbitraries.ts";
 
@@ -206,6 +217,29 @@ suite("what explain finds", () => {
         assert.doesNotMatch(text, /undefined|NaN|Infinity|\[object/);
         for (const line of text.split("\n")) assert.ok(line.length <= 100 || /\S{40}/.test(line), line);
       }),
+    );
+  });
+
+  const pageOf = (layers: readonly LayerDefinition[], method: string): string => {
+    const found = ask([definePolicy({ name: "p", match: [{ host: "*" }], layers })], method, "http://a.internal/");
+    assert.ok(found !== undefined);
+    return explainedText(found, "f", undefined);
+  };
+
+  test("says of which calls a hedge sends no copy", () => {
+    assert.doesNotMatch(pageOf([hedge({ after: "50ms" })], "GET"), /idempotent: true/);
+    assert.match(pageOf([hedge({ after: "50ms" })], "POST"), /POST is repeated if the call says idempotent: true, else it is sent once/);
+    assert.doesNotMatch(pageOf([hedge({ after: "50ms", methods: ["*"] })], "POST"), /idempotent: true/);
+  });
+
+  test("names all that a route does beside picking", () => {
+    const to = [{ endpoints: ["http://10.0.0.1:80"] }];
+    const page = pageOf([route({ to, sticky: { cookie: "user" }, outliers: {}, health: { http: { path: "/ok" } } })], "GET");
+    for (const says of ["of the same cookie user go", "that fail are ejected", "asked for their health at /ok"])
+      assert.ok(page.includes(says), page);
+    assert.match(
+      pageOf([route({ to, sticky: { path: true }, health: { grpc: {} } })], "GET"),
+      /of the same path go[^]*by grpc\.health\.v1/,
     );
   });
 

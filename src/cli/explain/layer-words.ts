@@ -59,9 +59,14 @@ const words: { readonly [K in LayerKind]: Words<K> } = {
     ...(abort === false ? [] : [`answers ${abort.percent} % of ${seen(where)} with ${abort.status ?? abort.code}`]),
   ],
   idempotency: ({ header, methods }) => [`${header} on ${methods.some((method) => method === "*") ? "every method" : methods.join(", ")}`],
-  route: ({ to, balance, mirror, host }) => [
+  route: ({ to, balance, mirror, host, outliers, health, sticky }) => [
     ...to.map(routeTargetWords),
     `picked by ${typeof balance === "string" ? balance : Object.keys(balance).join()}, ${host === "rewrite" ? "called by their addresses" : "called by the name of the target"}`,
+    ...(sticky === undefined ? [] : [`calls of the same ${stickyWords(sticky)} go to the same target`]),
+    ...(outliers === undefined ? [] : ["endpoints that fail are ejected for a while"]),
+    ...(health === undefined
+      ? []
+      : [`endpoints are asked for their health${health.http === undefined ? ", by grpc.health.v1" : ` at ${health.http.path}`}`]),
     ...(mirror === undefined ? [] : [`${mirror.percent ?? 100} % of the calls are sent to ${mirror.to} too`]),
   ],
   adopt: ({ engine }) => [`a live instance of ${engine}`],
@@ -77,6 +82,9 @@ function routeTargetWords({ match, weight, endpoints, dns, srv, file, priority =
   const later = priority === 0 ? "" : `, with priority ${priority}`;
   return `${share}to ${where}${later}${match === undefined ? "" : `, for calls that fit ${JSON.stringify(match)}`}`;
 }
+
+const stickyWords = ({ header, cookie }: NonNullable<Settings<"route">["sticky"]>): string =>
+  header === undefined ? (cookie === undefined ? "path" : `cookie ${cookie}`) : `header ${header}`;
 
 function endpointWords(endpoints: RouteTarget["endpoints"]): string {
   if (endpoints === "function") return "what a function finds";

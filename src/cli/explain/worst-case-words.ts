@@ -1,4 +1,5 @@
 // The worst case of a call in words: time, attempts and amplification, and what bounds them.
+import { hedgeDefaults } from "../../layers/hedge/definition.ts";
 import { idempotencyDefaults } from "../../layers/idempotency/definition.ts";
 import { retryDefaults } from "../../layers/retry/definition.ts";
 import { counted, round, time } from "../../policy/figures.ts";
@@ -48,16 +49,18 @@ function sendWords(explained: Explained): readonly string[] {
   return [sends === 1 ? "1" : `at most ${sends}`, ...(sends > 1 ? unrepeated(explained) : [])];
 }
 
-/** For whom a retry does less than its attempts say. */
+/** For whom a retry or a hedge sends less often than its attempts say. */
 function unrepeated({ question: { call }, layers }: Explained): readonly string[] {
-  const only = "only where the peer never saw it";
-  const any = layers.some(({ layer }) => layer.kind === "retry" && layer.methods?.includes("*") === true);
+  const retried = layers.some(({ layer }) => layer.kind === "retry");
+  const only = retried ? "only where the peer never saw it" : "it is sent once"; // a hedge does not know what the peer has seen
+  const any = layers.some(({ layer }) => (layer.kind === "retry" || layer.kind === "hedge") && layer.methods?.includes("*") === true);
   const anyKey = layers.some(({ layer }) => layer.kind === "idempotency" && layer.methods?.includes("*") === true);
   if (any || anyKey) return [];
   if (call === undefined) return [`work is repeated if the call says idempotent: true, else ${only}`];
   if ("rpc" in call) return [`an RPC is repeated if it is idempotent, else ${only}`];
   const repeated = layers.flatMap(({ layer }): readonly string[] => {
     if (layer.kind === "retry") return layer.methods ?? retryDefaults.methods;
+    if (layer.kind === "hedge") return layer.methods ?? hedgeDefaults.methods;
     return layer.kind === "idempotency" ? (layer.methods ?? idempotencyDefaults.methods) : [];
   });
   return repeated.includes(call.method) ? [] : [`${call.method} is repeated if the call says idempotent: true, else ${only}`];
