@@ -62,7 +62,7 @@ export const problems = {
   PM0313: error("The lowest limit of a bulkhead is above its limit"),
 
   PM0501: warning("A timeout never falls due"),
-  PM0502: warning("The retry has no budget"),
+  PM0502: warning("The retry or the hedge has no budget"),
   PM0503: warning("A POST may be done twice"),
   PM0504: warning("Later attempts have no time, or too little"),
   PM0505: warning("The breaker is outside the retry"),

@@ -9,6 +9,7 @@ import {
   bulkhead,
   fault,
   idempotency,
+  hedge,
   type LayerDefinition,
   type Match,
   parsePolicies,
@@ -59,6 +60,11 @@ const rows: Partial<Record<ProblemCode, Readonly<Record<string, Row>>>> = {
   },
   PM0502: {
     "no budget": { layers: [call, retry({ budget: false, attempts: 4 })], says: ["layers[1].budget", /it gets 4 times the load/] },
+    "a hedge without one": {
+      layers: [call, hedge({ after: "50ms", max: 2, budget: false })],
+      says: ["layers[1].budget", /while the peer is slow it gets 3 times the load/],
+    },
+    "a hedge within that of a retry": { layers: [call, retry(), hedge({ after: "50ms" })] },
     "a budget by default": { layers: [call, retry()] },
     "a budget of its own": { layers: [call, retry({ budget: { percent: 100 } })] },
     "one attempt": { layers: [call, retry({ attempts: 1, budget: false })] },

@@ -5,9 +5,20 @@ import { type RetryDefinition, retryDefaults } from "../../layers/retry/definiti
 import { attemptsOf } from "../worst-case.ts";
 import { type Finding, layersOf, type Rule } from "./finding.ts";
 
-/** Without a budget all calls are repeated in an outage. */
-export const noBudget: Rule = (policy) =>
-  layersOf(policy, "retry").flatMap(({ layer, index }): Finding[] => {
+/** Without a budget all calls are repeated in an outage, or hedged while the peer is slow. */
+export const noBudget: Rule = (policy) => {
+  const hedges = layersOf(policy, "hedge").flatMap(({ layer, index }): Finding[] => {
+    if (layer.budget !== false || layersOf(policy, "retry").length > 0) return []; // beside a retry, that one's budget is for both
+    return [
+      {
+        code: "PM0502",
+        path: `layers[${index}].budget`,
+        message: `nothing bounds the copies: while the peer is slow it gets ${1 + (layer.max ?? hedgeDefaults.max)} times the load`,
+        hint: "leave budget out; by default copies are at most 20 % of the calls under way",
+      },
+    ];
+  });
+  const retries = layersOf(policy, "retry").flatMap(({ layer, index }): Finding[] => {
     const attempts = attemptsOf(layer);
     if (layer.budget !== false || attempts === 1) return [];
     return [
@@ -19,6 +30,8 @@ export const noBudget: Rule = (policy) =>
       },
     ];
   });
+  return [...retries, ...hedges];
+};
 
 const NOT_IDEMPOTENT = ["POST", "PATCH"];
 
