@@ -215,7 +215,7 @@ export function createClient(options: ClientOptions): Client {
       telemetry.close();
     },
   };
-  openDoor(client, { env, findRpc: policies.findRpc, named: policies.named, requireIdempotencyLayer, through });
+  openDoor(client, { env, find: policies.find, findRpc: policies.findRpc, named: policies.named, requireIdempotencyLayer, through });
   return client;
 }
 

@@ -4,7 +4,7 @@ import type { ClientEnv } from "./call/env.ts";
 import type { ClientStatus, LayerStatus } from "./call/status.ts";
 import { type Compiled, compilePolicy, type NamedLayers, type Stateful } from "./compile.ts";
 import { PolicyError } from "./policy/error.ts";
-import { type Matching, newMatching } from "./policy/matching.ts";
+import { type Direction, type Matching, newMatching } from "./policy/matching.ts";
 import type { Policy } from "./policy/policy.ts";
 import { canonicalLayerJson, revision } from "./policy/revision.ts";
 import { checkedPolicies } from "./policy/validate.ts";
@@ -16,10 +16,10 @@ export type ClientSnapshot = Readonly<
 >;
 
 export interface PoliciesInForce {
-  /** The policy that an outgoing call matches. `host` with its port, in lower case. */
-  find(host: string, path: string, method: string): Compiled | undefined;
+  /** The policy that a call matches. `host` with its port, in lower case. */
+  readonly find: (host: string, path: string, method: string, direction?: Direction) => Compiled | undefined;
   /** The policy that an RPC matches. `host` as above; `method` as `payments.v1.Payments/Charge`. */
-  readonly findRpc: (host: string, method: string) => Compiled | undefined;
+  readonly findRpc: (host: string, method: string, direction?: Direction) => Compiled | undefined;
   /** The policy of that name; throws `ERR_PREMESH_UNKNOWN_POLICY`. */
   readonly named: (name: string) => Compiled;
   /** Throws when one is wrong, and then changes nothing. */
@@ -34,7 +34,7 @@ export interface PoliciesInForce {
 
 interface PolicySet {
   readonly byName: ReadonlyMap<string, Compiled>;
-  readonly matching: Matching<Compiled>;
+  readonly matching: Readonly<Record<Direction, Matching<Compiled>>>;
 }
 
 export function newPoliciesInForce(first: readonly Policy[], env: ClientEnv, snapshot: ClientSnapshot): PoliciesInForce {
@@ -51,7 +51,10 @@ export function newPoliciesInForce(first: readonly Policy[], env: ClientEnv, sna
     });
     const used = new Set(checked.flatMap(({ layers }) => layers.map(({ name }) => name)));
     for (const name of shared.keys()) if (!used.has(name)) shared.delete(name);
-    return { byName: new Map(compiled.map((one) => [one.policy.name, one])), matching: newMatching(compiled) };
+    return {
+      byName: new Map(compiled.map((one) => [one.policy.name, one])),
+      matching: { outbound: newMatching(compiled), inbound: newMatching(compiled, "inbound") },
+    };
   }
 
   /** Layers that are new, for a new target or endpoint or after an update, are shut if their policy is isolated. */
@@ -93,8 +96,8 @@ export function newPoliciesInForce(first: readonly Policy[], env: ClientEnv, sna
     Object.fromEntries([...set.byName].map(([name, compiled]) => [name, show(compiled)]));
 
   return {
-    find: (host, path, method) => set.matching.find(host, path, method),
-    findRpc: (host, method) => set.matching.findRpc(host, method),
+    find: (host, path, method, direction = "outbound") => set.matching[direction].find(host, path, method),
+    findRpc: (host, method, direction = "outbound") => set.matching[direction].findRpc(host, method),
     named,
     replace: (next) => {
       const before = running();

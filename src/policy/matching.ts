@@ -24,13 +24,16 @@ export interface Matching<P> {
 /** How many hosts are remembered with their rules, and how many methods of each host with what was found for them. */
 const MOST_HOSTS = 4_096;
 
+/** Whether calls go out from here or come in. */
+export type Direction = "outbound" | "inbound";
+
 /**
- * Compiles the matches of policies for outgoing calls. An exact host beats a wildcard, a port beats none, a longer wildcard a shorter one, a longer path
+ * Compiles the matches of policies for the calls of one direction. An exact host beats a wildcard, a port beats none, a longer wildcard a shorter one, a longer path
  * a shorter one, and methods beat none; among equals the first in the list wins. For an RPC, whatever names its service beats what does not, an exact
  * service beats `"*"`, and a method beats none, before all that. It is a POST to `/service/method`, so rules without a service fit it like any other call.
  */
-export function newMatching<P extends { readonly policy: Policy }>(policies: readonly P[]): Matching<P> {
-  const rules = policies.flatMap((policy) => rulesOf(policy.policy, policy)).toSorted(moreSpecific);
+export function newMatching<P extends { readonly policy: Policy }>(policies: readonly P[], direction: Direction = "outbound"): Matching<P> {
+  const rules = policies.flatMap((policy) => rulesOf(policy.policy, policy, direction)).toSorted(moreSpecific);
   const http = rules.filter(({ service }) => service === undefined);
   const rpc = rules.toSorted(moreSpecificRpc);
   const byHost = new Map<string, readonly Rule<P>[]>();
@@ -88,12 +91,12 @@ const fitsRpc = (rule: Rule<unknown>, host: string, { path, service, method }: R
   (rule.service === undefined || rule.service === "*" || rule.service === service) &&
   (rule.method === undefined || rule.method === method);
 
-function rulesOf<P>({ match = [] }: Policy, policy: P): Rule<P>[] {
-  return match.flatMap((one, entry) => ruleOf(policy, one, entry));
+function rulesOf<P>({ match = [] }: Policy, policy: P, direction: Direction): Rule<P>[] {
+  return match.flatMap((one, entry) => ruleOf(policy, one, entry, direction));
 }
 
-function ruleOf<P>(policy: P, match: Match, entry: number): Rule<P>[] {
-  if (match.inbound === true) return [];
+function ruleOf<P>(policy: P, match: Match, entry: number, direction: Direction): Rule<P>[] {
+  if ((match.inbound === true) !== (direction === "inbound")) return [];
   return [
     {
       policy,
@@ -157,7 +160,7 @@ export interface Candidate {
 /** Every rule that fits a call, the one that gets it first. */
 export function candidatesFor(policies: readonly Policy[], call: MatchedCall): readonly Candidate[] {
   const isRpc = "rpc" in call;
-  const sorted = policies.flatMap((policy) => rulesOf(policy, policy)).toSorted(moreSpecific);
+  const sorted = policies.flatMap((policy) => rulesOf(policy, policy, "outbound")).toSorted(moreSpecific);
   const fitting = isRpc
     ? sorted.toSorted(moreSpecificRpc).filter((rule) => fitsRpc(rule, call.host, rpcName(call.rpc)))
     : sorted.filter((rule) => rule.service === undefined && hostFits(rule.host, call.host) && fitsRequest(rule, call.path, call.method));

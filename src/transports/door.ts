@@ -3,6 +3,7 @@ import type { Call, Next } from "../call/call.ts";
 import type { ClientEnv } from "../call/env.ts";
 import type { Outcome } from "../call/outcome.ts";
 import { PolicyError } from "../policy/error.ts";
+import type { Direction } from "../policy/matching.ts";
 import type { Policy } from "../policy/policy.ts";
 
 /** A policy of the client, ready to run. */
@@ -15,8 +16,10 @@ export interface Ruled {
 
 export interface Door {
   readonly env: ClientEnv;
-  /** The policy that an RPC matches: `host` with its port, in lower case; `method` as `payments.v1.Payments/Charge`. */
-  findRpc(host: string, method: string): Ruled | undefined;
+  /** The policy that a call of HTTP matches: `host` with its port, in lower case. Default: a call that goes out. */
+  find(host: string, path: string, method: string, direction?: Direction): Ruled | undefined;
+  /** The policy that an RPC matches: `host` as above; `method` as `payments.v1.Payments/Charge`. */
+  findRpc(host: string, method: string, direction?: Direction): Ruled | undefined;
   /** The policy of that name; throws `ERR_PREMESH_UNKNOWN_POLICY`. */
   named(name: string): Ruled;
   /** The policy must have an `idempotency` layer if the call comes with a key; throws `ERR_PREMESH_NO_IDEMPOTENCY_LAYER`. */

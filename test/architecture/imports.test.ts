@@ -59,7 +59,9 @@ const parts: readonly (readonly [part: string, pattern: RegExp])[] = [
   ["files", /^policy-files\//],
   ["call", /^call\//],
   ["telemetry", /^telemetry\//],
+  ["wire", /^wire\//],
   ["transport", /^transports\//],
+  ["sidecar", /^sidecar\//],
   ["testing", /^testing\//],
   ["registration", /^(?:register\.ts$|registration\/)/],
   ["cli", /^cli\//],
@@ -75,13 +77,18 @@ const table: Readonly<Record<string, { readonly loads: readonly string[]; readon
   runtime: { loads: ["primitive", "call"], types: [] },
   telemetry: { loads: ["primitive", "call", "telemetry"], types: ["policy"] },
   compile: { loads: ["primitive", "policy", "call", "runtime", "compile"], types: [] },
-  transport: { loads: ["primitive", "call", "transport"], types: ["policy", "client"] },
+  wire: { loads: ["wire"], types: [] },
+  transport: { loads: ["primitive", "call", "transport", "wire"], types: ["policy", "client"] },
+  sidecar: {
+    loads: ["primitive", "policy", "files", "call", "telemetry", "client", "transport", "wire", "sidecar"],
+    types: ["compile"],
+  },
   client: { loads: ["primitive", "policy", "call", "telemetry", "compile", "transport", "client"], types: [] },
   index: { loads: ["primitive", "policy", "definition", "client"], types: ["call", "telemetry", "transport"] },
   entry: { loads: ["transport"], types: ["transport"] },
   testing: { loads: ["primitive", "policy", "call", "compile", "testing"], types: ["client", "telemetry", "transport"] },
   registration: { loads: ["primitive", "policy", "client", "files", "registration"], types: [] },
-  cli: { loads: ["primitive", "policy", "definition", "client", "transport", "files", "testing", "cli"], types: [] },
+  cli: { loads: ["primitive", "policy", "definition", "client", "transport", "files", "testing", "sidecar", "cli"], types: [] },
 };
 
 /** The packages, and the only files that may load them, or name their types. */
