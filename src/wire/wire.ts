@@ -30,6 +30,8 @@ export interface ResponseHead {
 export type BreakReason =
   /** No connection was made: nothing was sent. */
   | "connect"
+  /** Its address is one that must not be called, by the word of whoever made the {@link Upstreams}: nothing was sent. */
+  | "forbidden"
   /** The peer had not begun to work on it, by its own word (REFUSED_STREAM, GOAWAY below its id). */
   | "refused"
   /** The connection is gone, or the peer reset the stream. */
@@ -47,9 +49,14 @@ export interface Break {
   readonly why: BreakReason;
   /** What is known beyond the word, for logs: an error of a socket. */
   readonly cause?: unknown;
+  /** The code of HTTP/2 that the peer gave (RST_STREAM, GOAWAY). */
+  readonly code?: number | undefined;
 }
 
-/** Who receives a message. Each of them is told `end` or `broken` once, and nothing after it. They must not throw. */
+/**
+ * Who receives a message. Each of them is told `end` or `broken` once, and no `data` after it. Whoever is told `end` while the message that goes the other way
+ * is under way may be told `broken` still: a client that has sent all of its request leaves. They must not throw.
+ */
 export interface Receiver {
   /** The chunk is the receiver's from now on. After a switch of protocols (101, or 2xx to CONNECT) it is the bytes of the other protocol. */
   data(chunk: Uint8Array): void;
@@ -124,6 +131,9 @@ export interface Destination {
   /** What it is to be over plaintext; over TLS the two ends agree (ALPN). */
   readonly version: "1.1" | "2";
 }
+
+/** Whether an address must not be called: asked with what a name was resolved to, `127.0.0.1` or `::1`, or the path of a unix socket and port 0, before it is connected to. */
+export type Forbidden = (address: string, port: number) => boolean;
 
 /** Sends requests. */
 export interface Upstreams {
