@@ -1,0 +1,92 @@
+// Exchange: a request that came in over HTTP/2, and the way to answer it.
+import type { ServerHttp2Stream } from "node:http2";
+import type { Break, Connection, Exchange, Receiver, RequestHead, ResponseHead } from "../wire.ts";
+import { NO_ERROR } from "./codes.ts";
+import { addFields } from "./fields.ts";
+import { Flow } from "./flow.ts";
+
+/** The statuses that have no body (RFC 9110, 6.4.1), and 205, whose body node:http2 leaves out. */
+const BODYLESS = new Set([204, 205, 304]);
+
+/** A class, as its base is one. */
+export class Http2Exchange extends Flow<ServerHttp2Stream> implements Exchange {
+  readonly version = "2";
+  readonly absolute = false;
+  readonly head: RequestHead;
+  readonly bodyless: boolean;
+  readonly connection: Connection;
+  protected readonly asked = true;
+  readonly #gone: () => void;
+  #tunnel = false;
+
+  constructor(stream: ServerHttp2Stream, head: RequestHead, connection: Connection, gone: () => void) {
+    super();
+    this.head = head;
+    this.connection = connection;
+    this.bodyless = stream.endAfterHeaders;
+    this.whole = this.bodyless;
+    this.#gone = gone;
+    this.attach(stream);
+    if (this.bodyless) stream.resume(); // Node waits for its end to be read
+  }
+
+  receive(receiver: Receiver): void {
+    if (this.bodyless) this.tellTo(receiver);
+    else this.give(receiver);
+  }
+
+  inform(head: ResponseHead): void {
+    const { stream } = this;
+    if (stream === undefined || stream.headersSent || stream.closed || stream.destroyed || head.status === 101) return;
+    try {
+      stream.additionalHeaders(addFields({ ":status": head.status }, head.fields));
+    } catch (error) {
+      this.fail({ why: "protocol", cause: error });
+    }
+  }
+
+  respond(head: ResponseHead, ended: boolean): void {
+    const { stream } = this;
+    if (stream === undefined || stream.headersSent || stream.closed || stream.destroyed) return;
+    const { method, upgrade } = this.head;
+    const switching = upgrade !== undefined && head.status === 101;
+    this.#tunnel = switching || (method === "CONNECT" && head.status >= 200 && head.status < 300);
+    const over = ended || method === "HEAD" || BODYLESS.has(head.status);
+    // what a 101 says to an Upgrade is a 2xx here (RFC 8441, 5); node:http2 sends no status above 599
+    const fields = addFields({ ":status": switching ? 200 : head.status > 599 ? 502 : head.status }, head.fields);
+    if (switching) delete fields["sec-websocket-accept"];
+    try {
+      stream.respond(fields, over ? ENDED : FOLLOWED);
+    } catch (error) {
+      return this.fail({ why: "protocol", cause: error });
+    }
+    if (!over) return;
+    this.ended = true;
+    this.sent();
+  }
+
+  /** The response is out. The rest of a request that it has not waited for is not wanted (RFC 9113, 8.1). */
+  protected override sent(): void {
+    if (!this.whole && !this.#tunnel) setImmediate(() => this.close(NO_ERROR));
+  }
+
+  /** Where it is closed without an error: by its end, by our own NO_ERROR, or by the peer's, which is none of its ends. */
+  protected override isWhole({ closed }: ServerHttp2Stream): boolean {
+    return !closed || this.ended;
+  }
+
+  protected override received(): void {
+    // the stream goes when the response does
+  }
+
+  protected override breakAt(code: number, cause: unknown): Break {
+    return code === NO_ERROR && this.ended ? { why: "cancelled", cause } : super.breakAt(code, cause);
+  }
+
+  protected override gone(): void {
+    this.#gone();
+  }
+}
+
+const ENDED = { endStream: true, sendDate: false };
+const FOLLOWED = { waitForTrailers: true, sendDate: false };

@@ -1,0 +1,121 @@
+// Fields: header lists of HTTP/2 as the wire's heads, and heads as what node:http2 sends.
+import { createHash, randomBytes } from "node:crypto";
+import type { OutgoingHttpHeaders } from "node:http2";
+import { type Fields, NO_FIELDS, type RequestHead, type ResponseHead } from "../wire.ts";
+
+/** A request that is not allowed, in words for a log. */
+export type Malformed = string;
+
+/** The head behind a header list, or what is wrong with it. What nghttp2 refuses never comes here: unknown or late pseudo-fields, names in capitals, connection-specific fields. */
+export function requestHead(list: readonly string[]): RequestHead | Malformed {
+  let method = "";
+  let scheme = "";
+  let authority: string | undefined;
+  let path = "";
+  let upgrade: string | undefined;
+  let host: string | undefined;
+  let cookie = -1;
+  const fields: string[] = [];
+  for (let index = 0; index < list.length; index += 2) {
+    const name = list[index] ?? "";
+    const value = list[index + 1] ?? "";
+    if (name.startsWith(":")) {
+      if (name === ":method") method = value;
+      else if (name === ":scheme") scheme = value;
+      else if (name === ":authority") authority = value;
+      else if (name === ":path") path = value;
+      else if (name === ":protocol") upgrade = value;
+    } else if (name === "host") {
+      if (host !== undefined) return "two Host fields";
+      host = value;
+    } else if (name === "cookie" && cookie >= 0) {
+      fields[cookie] += `; ${value}`; // RFC 9113, 8.2.3: its crumbs are one field to whatever is not HTTP/2
+    } else {
+      if (name === "cookie") cookie = fields.length + 1;
+      fields.push(name, value);
+    }
+  }
+  if (host !== undefined && authority !== undefined && host.toLowerCase() !== authority.toLowerCase()) return "Host is not :authority";
+  authority ??= host ?? "";
+  if (authority.includes("@")) return ":authority with user information";
+  const tunnel = method === "CONNECT" && upgrade === undefined;
+  if (!tunnel && scheme !== "http" && scheme !== "https") return `:scheme ${scheme}`;
+  // what could not stand in a request line of HTTP/1.1
+  if (!tunnel && !PATH.test(path)) return ":path";
+  if (path === "*" && method !== "OPTIONS") return ":path * of a method that is not OPTIONS";
+  if (upgrade !== undefined) {
+    if (method !== "CONNECT") return ":protocol of a method that is not CONNECT";
+    method = "GET"; // an extended CONNECT (RFC 8441) is the Upgrade of HTTP/1.1, and looks like one to the rest of us
+    if (upgrade === "websocket") fields.push("sec-websocket-key", randomBytes(16).toString("base64"));
+  }
+  return { method, scheme: scheme === "https" ? scheme : "http", authority, path: tunnel ? "" : path, fields, upgrade };
+}
+
+const PATH = /^(?:\/[!"$-~\u0080-\u00ff]*|\*)$/;
+
+/** The head behind a response's header list. nghttp2 has seen to it that there is one `:status`, of three digits. */
+export function responseHead(list: readonly string[]): ResponseHead {
+  let status = 0;
+  const fields: string[] = [];
+  for (let index = 0; index < list.length; index += 2) {
+    const name = list[index] ?? "";
+    const value = list[index + 1] ?? "";
+    if (name === ":status") status = Number(value);
+    else fields.push(name, value);
+  }
+  return { status, fields };
+}
+
+export function trailersOf(list: readonly string[]): Fields {
+  return list.length === 0 ? NO_FIELDS : list;
+}
+
+/** Fields in node:http2's form. Names become lower case; what belongs to a connection of HTTP/1.1 is left out (RFC 9113, 8.2.2). */
+export function addFields(to: OutgoingHttpHeaders, fields: Fields): OutgoingHttpHeaders {
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = (fields[index] ?? "").toLowerCase();
+    const value = fields[index + 1] ?? "";
+    if (CONNECTION_SPECIFIC.has(name) || name.startsWith(":") || (name === "te" && value.toLowerCase() !== "trailers")) continue;
+    const there = to[name];
+    if (there === undefined) to[name] = value;
+    else if (Array.isArray(there)) there.push(value);
+    else to[name] = [String(there), value];
+  }
+  return to;
+}
+
+const CONNECTION_SPECIFIC = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade",
+  "http2-settings",
+  "host",
+]);
+
+export function requestFields({ method, scheme, authority, path, fields, upgrade }: RequestHead): OutgoingHttpHeaders {
+  if (method === "CONNECT") return addFields({ ":method": method, ":authority": authority }, fields);
+  const to: OutgoingHttpHeaders = { ":method": method, ":authority": authority, ":scheme": scheme, ":path": path };
+  if (upgrade === undefined) return addFields(to, fields);
+  to[":method"] = "CONNECT";
+  to[":protocol"] = upgrade;
+  addFields(to, fields);
+  delete to["sec-websocket-key"]; // RFC 8441, 5: HTTP/2 needs no proof that it was understood
+  return to;
+}
+
+/** What HTTP/1.1's side of an Upgrade to a websocket expects, where HTTP/2's has said nothing of it (RFC 6455, 4.2.2). */
+export function switched(request: RequestHead, { fields }: ResponseHead): ResponseHead {
+  const key = fieldOf(request.fields, "sec-websocket-key");
+  if (key === undefined) return { status: 101, fields };
+  const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+  return { status: 101, fields: [...fields, "sec-websocket-accept", accept] };
+}
+
+/** What is looked up in a head: the first value of a field. */
+export function fieldOf(fields: Fields, name: string): string | undefined {
+  for (let index = 0; index < fields.length; index += 2)
+    if (fields[index] === name || fields[index]?.toLowerCase() === name) return fields[index + 1];
+  return undefined;
+}

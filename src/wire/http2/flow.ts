@@ -1,0 +1,144 @@
+// Flow: what both ends of an HTTP/2 stream have in common: chunks, trailers, pauses and the end of the message that comes in and of the one that goes out.
+import type { Http2Stream } from "node:http2";
+import { type Break, type BreakReason, type Fields, NO_FIELDS, type Receiver, type Stream } from "../wire.ts";
+import { breakBy, codeOf, INTERNAL_ERROR, NO_ERROR } from "./codes.ts";
+import { addFields, trailersOf } from "./fields.ts";
+
+/** A class, as a stream of the wire and the listener of a stream of node:http2 are one object: no closure is made for each method. */
+export abstract class Flow<S extends Http2Stream> implements Stream {
+  protected stream: S | undefined = undefined;
+  /** END_STREAM has come, and all before it has been given. */
+  protected whole = false;
+  /** The message that goes out is complete. */
+  protected ended = false;
+  /** Whose reset is a cancellation. */
+  protected abstract readonly asked: boolean;
+  #receiver: Receiver | undefined = undefined;
+  /** The receiver is told nothing more. */
+  #silent = false;
+  #paused = false;
+  #trailersIn: Fields = NO_FIELDS;
+  #trailersOut: Fields = NO_FIELDS;
+  #cause: unknown = undefined;
+
+  write(chunk: Uint8Array): boolean {
+    const stream = this.#open();
+    return stream === undefined || this.ended || stream.write(chunk);
+  }
+
+  end(trailers: Fields = NO_FIELDS): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.#trailersOut = trailers;
+    this.#open()?.end();
+  }
+
+  reset(why: BreakReason): void {
+    this.silence();
+    this.close(codeOf(why));
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.stream?.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    if (this.#receiver !== undefined) this.stream?.resume();
+  }
+
+  protected attach(stream: S): void {
+    this.stream = stream;
+    stream.on("error", (error) => (this.#cause = error));
+    stream.on("trailers", (_headers: unknown, _flags: number, list: readonly string[]) => (this.#trailersIn = trailersOf(list)));
+    stream.on("wantTrailers", () => this.#sendTrailers());
+    stream.on("drain", () => this.#receiver?.drained());
+    stream.on("close", () => this.#closed());
+  }
+
+  /** Who is told of a break, and of what was drained. */
+  protected tellTo(receiver: Receiver): void {
+    this.#receiver = receiver;
+  }
+
+  /** The message that comes in goes to its receiver. */
+  protected give(receiver: Receiver): void {
+    this.#receiver = receiver;
+    const { stream } = this;
+    if (stream === undefined) return;
+    stream.on("data", (chunk: Uint8Array) => {
+      if (!this.#silent) receiver.data(chunk);
+    });
+    stream.on("end", () => this.#end());
+    if (this.#paused) stream.pause();
+  }
+
+  protected get silent(): boolean {
+    return this.#silent;
+  }
+
+  protected silence(): void {
+    this.#silent = true;
+    this.ended = true;
+  }
+
+  protected close(code: number): void {
+    this.#open()?.close(code);
+  }
+
+  /** Breaks it off from here, and tells so. */
+  fail(why: Break, code = INTERNAL_ERROR): void {
+    this.#tell(why);
+    this.close(code);
+  }
+
+  protected breakAt(code: number, cause: unknown): Break {
+    return breakBy(code, this.asked, cause);
+  }
+
+  /** Whether all of the message has come, now that the stream has no more to give. */
+  protected abstract isWhole(stream: S): boolean;
+  /** All of it has been given. */
+  protected abstract received(): void;
+  /** The last of what goes out was handed over. */
+  protected abstract sent(): void;
+  /** The stream is gone. */
+  protected abstract gone(): void;
+
+  #open(): S | undefined {
+    const { stream } = this;
+    return stream === undefined || stream.closed || stream.destroyed ? undefined : stream;
+  }
+
+  #end(): void {
+    const { stream } = this;
+    if (this.#silent || stream === undefined || !this.isWhole(stream)) return; // the break is told when the stream is closed
+    this.whole = true;
+    this.#receiver?.end(this.#trailersIn);
+    this.received();
+  }
+
+  #sendTrailers(): void {
+    const stream = this.#open();
+    if (stream === undefined) return;
+    try {
+      stream.sendTrailers(addFields({}, this.#trailersOut));
+    } catch (error) {
+      return this.fail({ why: "protocol", cause: error });
+    }
+    this.sent();
+  }
+
+  #tell(why: Break): void {
+    if (this.#silent) return;
+    this.silence();
+    this.#receiver?.broken(why);
+  }
+
+  #closed(): void {
+    const code = this.stream?.rstCode ?? NO_ERROR;
+    this.gone();
+    if (!(this.ended && this.whole && code === NO_ERROR)) this.#tell(this.breakAt(code, this.#cause));
+  }
+}
