@@ -1,5 +1,6 @@
 // Call: one logical call on its way through the layers; and what layers are made of.
 import type { LayerDefinition } from "../policy/policy.ts";
+import type { Orders } from "./orders.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Signal } from "./signal.ts";
 
@@ -118,6 +119,8 @@ export interface Payload {
   readonly replayable: boolean;
   /** The caller has not yet given all of it; absent where it always has. */
   readonly unfinished?: boolean;
+  /** What a trusted caller asks of the layers. */
+  readonly orders?: Orders | undefined;
   /** Asks that a streamed body be kept, up to so many bytes, so that it can be sent again. `overflowed`: the attempt under way is the last for that. */
   keep?(bytes: number, overflowed?: (call: Call, bytes: number) => void): void;
   /**

@@ -88,6 +88,38 @@ export function rpcFailure(
 
 const httpWords = (status: number | undefined): number => (status === undefined || status < 400 ? 0 : conditionsOfHttpStatus(status));
 
+/** Why an attempt over a wire of our own broke off before its head. */
+export type Broke = "connect" | "forbidden" | "refused" | "reset" | "protocol" | "too-large" | "slow" | "cancelled";
+
+/** The outcome of an attempt at a request that broke off before its head. `sent`: a connection had taken it. */
+export function brokenOutcome(why: Broke, sent: boolean, cause: unknown): Failure<never> {
+  if (why === "forbidden") return misuseOutcome(cause);
+  if (why === "refused") return { ok: false, code: Code.UNAVAILABLE, by: "peer", sent: false, conditions: REFUSED_STREAM, cause };
+  return errorOutcome(cause, sent && why !== "connect");
+}
+
+/** The same for an RPC. `h2Code`: what the peer reset the stream with; the statuses are those of gRPC's table (doc/PROTOCOL-HTTP2.md, "Errors"). */
+export function brokenRpcOutcome(why: Broke, sent: boolean, h2Code: number | undefined, cause: unknown): Failure<never> {
+  if (why === "forbidden") return { ...misuseOutcome(cause), code: Code.UNAVAILABLE };
+  if (why === "refused") return rpcFailure(Code.UNAVAILABLE, "refusal", cause);
+  if (why === "connect" || !sent) return rpcFailure(Code.UNAVAILABLE, "nothing", cause);
+  return rpcFailure(codeOfReset(why, h2Code), "break", cause);
+}
+
+/** The status of an RPC whose stream broke off. */
+export function codeOfReset(why: Broke, h2Code: number | undefined): Code {
+  if (h2Code !== undefined) return codeOfH2[h2Code] ?? Code.INTERNAL;
+  return why === "protocol" || why === "too-large" ? Code.INTERNAL : Code.UNAVAILABLE;
+}
+
+/** Where it is not INTERNAL: CANCEL, ENHANCE_YOUR_CALM, INADEQUATE_SECURITY, and REFUSED_STREAM, which may come behind a head too. */
+const codeOfH2: Readonly<Record<number, Code>> = {
+  7: Code.UNAVAILABLE,
+  8: Code.CANCELLED,
+  11: Code.RESOURCE_EXHAUSTED,
+  12: Code.PERMISSION_DENIED,
+};
+
 /** Errors of sockets and resolvers that mean: no connection, so nothing was sent. */
 const NEVER_CONNECTED = new Set([
   "ECONNREFUSED",

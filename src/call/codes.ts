@@ -78,3 +78,19 @@ const codeOfStatus = new Map<number, Code>([
 export function codeOfHttpStatus(status: number): Code {
   return codeOfStatus.get(status) ?? (status >= 500 ? Code.INTERNAL : Code.FAILED_PRECONDITION);
 }
+
+/** The code of an HTTP status that came in place of gRPC's own words: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md */
+export function rpcCodeOfHttpStatus(status: number): Code {
+  return rpcCodeOf[status] ?? Code.UNKNOWN;
+}
+
+const rpcCodeOf: Readonly<Record<number, Code>> = {
+  400: Code.INTERNAL,
+  401: Code.UNAUTHENTICATED,
+  403: Code.PERMISSION_DENIED,
+  404: Code.UNIMPLEMENTED,
+  429: Code.UNAVAILABLE,
+  502: Code.UNAVAILABLE,
+  503: Code.UNAVAILABLE,
+  504: Code.UNAVAILABLE,
+};

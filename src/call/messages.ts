@@ -102,6 +102,11 @@ export class Messages<M> {
     return this.#bytes;
   }
 
+  /** Whether a message of that size would be kept, so that its caller may go on at once. */
+  fits(size: number): boolean {
+    return this.replayable && this.#bytes + size <= this.#bound && this.#pool.bytes + size <= this.#pool.limit;
+  }
+
   get readers(): readonly Reader<M>[] {
     return this.#readers;
   }

@@ -17,6 +17,8 @@ interface Settled<R> {
   readonly fallback?: string | undefined;
   /** Set where the response goes on after its head; it ends once, and never fails. Absent: it is over. */
   readonly end?: End | undefined;
+  /** The connection has gone over to another protocol: it lasts as long as the two ends please, and no timeout is for that. */
+  readonly switched?: boolean | undefined;
   /** Lets go of a response that nobody will read. Never throws. */
   discard?(response: R): void;
 }

@@ -56,7 +56,7 @@ class Watch extends Abort implements Expiry {
     const { end } = outcome;
     if (end === undefined || end.ended) this.#over();
     else {
-      if (!this.#rule.untilEnd) this.#rule.deadlines.remove(this);
+      if (!this.#rule.untilEnd || outcome.switched === true) this.#rule.deadlines.remove(this);
       whenEnded(end, () => this.#over());
     }
     return outcome;

@@ -1,0 +1,224 @@
+// The call that an exchange makes: what layers see of it, what its attempts send, and what its client gets in the end.
+import { randomUUID } from "node:crypto";
+import { type Call, type CallRecord, type Metadata, newCall } from "../../call/call.ts";
+import { Messages } from "../../call/messages.ts";
+import type { Orders } from "../../call/orders.ts";
+import { discard, type Outcome } from "../../call/outcome.ts";
+import { newRecord } from "../../call/record.ts";
+import { Abort } from "../../call/signal.ts";
+import { type Break, type Destination, type Exchange, type Fields, NO_FIELDS, type Receiver, type ResponseHead } from "../../wire/wire.ts";
+import type { Ruled } from "../door.ts";
+import { answer } from "./answer.ts";
+import { Attempt } from "./attempt.ts";
+import { requestFields } from "./common-fields.ts";
+import type { Context } from "./context.ts";
+import { copied, type Copy, copyOf } from "./copies.ts";
+import { Delivery } from "./delivery.ts";
+import { deadlineMs, NEVER } from "./deadline.ts";
+import { valueOf } from "./field-names.ts";
+import { CLIENT_LEFT, CLIENT_SLOW, type Why, whyDelivered } from "./flags.ts";
+import { brokenReply, DEADLINE_REPLY, type LocalReply, replyTo } from "./local-reply.ts";
+import { entryOf } from "./entry.ts";
+import { Intake } from "./intake.ts";
+import { ordersOf } from "./orders.ts";
+import type { ProxyPayload } from "./payload.ts";
+import type { Request } from "./request.ts";
+import { passedOn } from "./response.ts";
+import { sendProxied } from "./send.ts";
+
+/** What is asked for, as the proxy has made it out. */
+export interface Asked {
+  readonly request: Request;
+  /** What layers keep state for. */
+  readonly target: string;
+  readonly to: Destination;
+  /** `undefined`: it goes straight through. */
+  readonly ruled: Ruled | undefined;
+  /** The client's orders and deadlines count. */
+  readonly trusted: boolean;
+}
+
+/** What stands for a policy where there is none. */
+const STRAIGHT = { policy: { name: "", layers: [] }, revision: "" };
+
+/** One exchange. A class, since its signal is one; and one object for all that a call needs: its signal, its payload and its metadata. */
+export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload {
+  readonly context: Context;
+  readonly exchange: Exchange;
+  readonly request: Request;
+  readonly to: Destination;
+  readonly fields: Fields;
+  readonly bodyless: boolean;
+  readonly messages: Messages<Uint8Array> | undefined;
+  readonly orders: Orders | undefined;
+  readonly requestId: string;
+  readonly record: CallRecord;
+  trailers: Fields = NO_FIELDS;
+  /** Bytes of the request's body. */
+  received = 0;
+  readonly #ruled: Ruled | undefined;
+  readonly #intake: Intake | undefined;
+  #call: Call | undefined = undefined;
+  #overflowed: ((call: Call, bytes: number) => void) | undefined = undefined;
+  #copies: readonly Copy[] | undefined = undefined;
+  #begun = false;
+  #delivery: Delivery | undefined = undefined;
+  /** The client's own deadline. */
+  #guard: unknown = undefined;
+  #expired = false;
+  #gone: Break | undefined = undefined;
+  #over = false;
+
+  constructor(context: Context, exchange: Exchange, { request, target, to, ruled, trusted }: Asked) {
+    super(undefined);
+    const { isGrpc, head, envoy } = request;
+    const { env } = context.door;
+    this.context = context;
+    this.exchange = exchange;
+    this.request = request;
+    this.to = to;
+    this.#ruled = ruled;
+    this.bodyless = exchange.bodyless;
+    this.messages = this.bodyless && head.upgrade === undefined ? undefined : new Messages(context.pool);
+    this.#intake = this.messages === undefined ? undefined : new Intake(exchange, this.messages);
+    this.requestId = request.requestId ?? randomUUID();
+    this.fields = requestFields(exchange, request, context, this.requestId, trusted);
+    this.orders = trusted && envoy !== undefined ? ordersOf(envoy) : undefined;
+    const method = isGrpc ? head.path.slice(1) : head.method;
+    this.record = newRecord(ruled ?? STRAIGHT, isGrpc ? "grpc" : "http", target, method, env.now());
+  }
+
+  start(trusted: boolean): void {
+    const { door } = this.context;
+    const deadline = this.#deadline(trusted);
+    const known = { record: this.record, metadata: this, signal: this, payload: this, send: sendProxied, deadline };
+    const call = (this.#call = newCall({ ...known, idempotent: undefined, idempotencyKey: undefined }));
+    try {
+      if (this.#ruled === undefined) void sendProxied(call).then((outcome) => this.conclude(outcome));
+      else void door.through(this.#ruled, call, conclude).catch((error: unknown) => this.#reply(brokenReply(error)));
+    } catch (error) {
+      return this.#reply(brokenReply(error)); // the client is closed
+    }
+    this.exchange.receive(this);
+    if (this.#begun || this.bodyless || this.#over) return;
+    this.#intake?.pause(); // it waits in a queue: what is not asked for need not be kept
+  }
+
+  // what the wire tells of the request
+
+  data(chunk: Uint8Array): void {
+    this.received += chunk.byteLength;
+    if (this.#intake === undefined || this.#over) return;
+    if (this.#copies !== undefined) this.#copies = copied(this.#copies, chunk);
+    if (this.#intake.take(chunk) && this.#call !== undefined) this.#overflowed?.(this.#call, this.messages?.bytes ?? 0);
+  }
+
+  end(trailers: Fields): void {
+    this.trailers = trailers.length === 0 ? NO_FIELDS : passedOn(trailers);
+    this.messages?.end();
+    for (const { given, chunks } of this.#copies ?? []) given(copyOf(this, chunks));
+    this.#copies = undefined;
+  }
+
+  broken(why: Break): void {
+    this.#gone = why;
+    this.abort(new Error("the client left"));
+  }
+
+  drained(): void {
+    this.#delivery?.attempt.resume();
+  }
+
+  // what layers ask
+
+  get replayable(): boolean {
+    return this.messages === undefined || this.bodyless || this.messages.replayable;
+  }
+
+  get unfinished(): boolean {
+    return this.messages !== undefined && !this.bodyless && !this.messages.ended;
+  }
+
+  keep(bytes: number, overflowed?: (call: Call, bytes: number) => void): void {
+    this.#overflowed ??= overflowed;
+    this.messages?.keep(bytes);
+  }
+
+  copy(bytes: number, given: (copy: ProxyPayload | undefined) => void): void {
+    if (this.messages === undefined) return given(copyOf(this, []));
+    if (this.received > 0 || this.bodyless) return given(undefined);
+    this.#copies = [...(this.#copies ?? []), { most: bytes, given, chunks: [], bytes: 0 }];
+  }
+
+  get(name: string): string | undefined {
+    return name === ":path" ? this.request.head.path : valueOf(this.request.head.fields, name);
+  }
+
+  // what attempts tell
+
+  begun(): void {
+    this.#begun = true;
+    this.#intake?.resume();
+  }
+
+  informed({ status, fields }: ResponseHead): void {
+    if (status !== 100 && this.#delivery === undefined && !this.#over) this.exchange.inform({ status, fields: passedOn(fields) });
+  }
+
+  // how it ends
+
+  conclude(outcome: Outcome<unknown>): void {
+    const { response } = outcome;
+    if (this.#over) return discard(outcome);
+    if (this.#gone !== undefined) {
+      discard(outcome);
+      return this.#finish(this.#gone.why === "slow" ? CLIENT_SLOW : CLIENT_LEFT, 0, 0);
+    }
+    if (this.#expired && !outcome.ok && outcome.by === "caller") return this.#reply(DEADLINE_REPLY);
+    if (outcome.reply !== undefined || !(response instanceof Attempt)) return this.#reply(replyTo(outcome, this.record));
+    const why = whyDelivered(outcome, this.record);
+    const delivery = new Delivery(this, response, (cut) => this.#finish(cut ?? why, delivery.status, delivery.sent));
+    this.#delivery = delivery;
+    delivery.begin(outcome);
+  }
+
+  get left(): boolean {
+    return this.#gone !== undefined;
+  }
+
+  get expired(): boolean {
+    return this.#expired;
+  }
+
+  #reply(reply: LocalReply): void {
+    if (this.#over) return;
+    const { status, bytes } = answer(this.exchange, this.request, this.context, this.requestId, reply);
+    this.#finish(reply.why, status, bytes, reply.code);
+  }
+
+  #finish(why: Why, status: number, sent: number, code?: number): void {
+    this.#over = true;
+    this.messages?.over();
+    for (const { given } of this.#copies ?? []) given(undefined);
+    const { env } = this.context.door;
+    if (this.#guard !== undefined) env.timers.clearTimer(this.#guard);
+    const serviceMs = this.#delivery?.attempt.serviceMs;
+    this.context.onEntry?.(
+      entryOf(this, { why, status, sent, code: this.#delivery?.grpcStatus ?? code, serviceMs, tookMs: env.now() - this.record.startedAt }),
+    );
+  }
+
+  /** The client's own deadline, on the clock of `Env.now`. Whatever layers there are, it ends the call. */
+  #deadline(trusted: boolean): number {
+    const ms = deadlineMs(this.request, trusted, this.record.layers, this.orders);
+    if (ms === NEVER) return NEVER;
+    const { env } = this.context.door;
+    this.#guard = env.timers.setTimer(() => {
+      this.#expired = true;
+      this.abort(new Error("the client's deadline has passed"));
+    }, ms);
+    return env.now() + ms;
+  }
+}
+
+const conclude = (outcome: Outcome<unknown>, { payload }: Call): void => (payload as ProxyCall).conclude(outcome); // the cast: the call was made here

@@ -1,0 +1,75 @@
+// Response: the head of an upstream's response, read once: what of it goes on to the client, and what the layers are to know.
+import type { Fields, ResponseHead } from "../../wire/wire.ts";
+import { Kind, nameOf, nominatedBy, without } from "./field-names.ts";
+import { isGrpcType } from "./request.ts";
+
+export interface Response {
+  readonly status: number;
+  /** What goes on as it is. */
+  readonly plain: Fields;
+  readonly via: string | undefined;
+  readonly hasDate: boolean;
+  readonly isGrpc: boolean;
+  readonly retryAfter: string | undefined;
+  readonly grpcStatus: string | undefined;
+  readonly grpcMessage: string | undefined;
+  readonly pushback: readonly string[];
+}
+
+const NONE: readonly string[] = [];
+
+export function readResponse({ status, fields }: ResponseHead): Response {
+  const plain: string[] = [];
+  let connection: string[] | undefined;
+  let via: string | undefined;
+  let hasDate = false;
+  let isGrpc = false;
+  let retryAfter: string | undefined;
+  let grpcStatus: string | undefined;
+  let grpcMessage: string | undefined;
+  let pushback: string[] | undefined;
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    const spelling = fields[at] ?? "";
+    const value = fields[at + 1] ?? "";
+    const { kind, lower } = nameOf(spelling);
+    if (kind === Kind.PLAIN || kind === Kind.TRACE) plain.push(spelling, value);
+    else if (kind === Kind.CONNECTION) (connection ??= []).push(value);
+    else if (kind === Kind.SEEN) {
+      plain.push(spelling, value);
+      if (lower === "date") hasDate = true;
+      else if (lower === "content-type") isGrpc = isGrpcType(value);
+      else if (lower === "retry-after") retryAfter ??= value;
+      else if (lower === "grpc-status") grpcStatus = value;
+      else if (lower === "grpc-message") grpcMessage = value;
+      else if (lower === "grpc-retry-pushback-ms") (pushback ??= []).push(value);
+    } else if (kind === Kind.NOTED) {
+      if (lower === "via") via = via === undefined ? value : `${via}, ${value}`;
+      else if (lower !== "x-request-id") plain.push(spelling, value);
+    } else if (kind === Kind.ENVOY && lower !== "x-envoy-upstream-service-time") plain.push(spelling, value);
+  }
+  const nominated = connection === undefined ? undefined : nominatedBy(connection);
+  return {
+    status,
+    plain: nominated === undefined ? plain : without(plain, nominated),
+    via: nominated?.has("via") === true ? undefined : via,
+    hasDate: hasDate && nominated?.has("date") !== true,
+    isGrpc,
+    retryAfter,
+    grpcStatus,
+    grpcMessage,
+    pushback: pushback ?? NONE,
+  };
+}
+
+const isPassed = (spelling: string): boolean => {
+  const { kind } = nameOf(spelling);
+  return kind !== Kind.HOP && kind !== Kind.CONNECTION && kind !== Kind.PREMESH;
+};
+
+/** Trailers, or the fields of an interim response, as they go on. */
+export function passedOn(fields: Fields): Fields {
+  for (let at = 0; at < fields.length; at += 2) {
+    if (!isPassed(fields[at] ?? "")) return fields.filter((_, index) => isPassed(fields[index - (index % 2)] ?? ""));
+  }
+  return fields;
+}
