@@ -18,6 +18,8 @@ export interface Dialling {
   readonly name: string;
   /** What is offered over TLS (ALPN), best first. */
   readonly protocols: readonly ("h2" | "http/1.1")[];
+  /** Our side stays open when the peer has ended its own: tunnels. Default: false. */
+  readonly halfOpen?: boolean | undefined;
 }
 
 export interface Dialled {
@@ -40,7 +42,7 @@ export type Dial = (to: Dialling) => Promise<Dialled>;
 export class ForbiddenAddress extends Error {}
 
 export function newDial({ tls, forbidden = () => false, connectMs }: DialOptions): Dial {
-  return ({ origin, socketPath, name, protocols }) => {
+  return ({ origin, socketPath, name, protocols, halfOpen = false }) => {
     const secure = origin.protocol === "https:";
     const port = Number(origin.port === "" ? (secure ? 443 : 80) : origin.port);
     const host = bare(origin.hostname);
@@ -48,7 +50,10 @@ export function newDial({ tls, forbidden = () => false, connectMs }: DialOptions
     if (literal !== undefined && forbidden(literal, socketPath === undefined ? port : 0))
       return Promise.reject(new ForbiddenAddress(`${literal} must not be called`));
     const { promise, resolve, reject } = Promise.withResolvers<Dialled>();
-    const at = socketPath === undefined ? { host, port, lookup: allowed(forbidden, port) } : { path: socketPath };
+    const at = {
+      ...(socketPath === undefined ? { host, port, lookup: allowed(forbidden, port) } : { path: socketPath }),
+      allowHalfOpen: halfOpen,
+    };
     const called = bare(name.replace(/:\d*$/, ""));
     const socket = secure
       ? connectTls({

@@ -1,0 +1,114 @@
+// Fields: reads header and trailer fields, and what they say of the message's frame and its connection.
+import type { Limits } from "../limits.ts";
+import { TOKEN, VALUE } from "./syntax.ts";
+
+/** What the fields of one head say. An instance is used again for the next head. */
+export interface Facts {
+  hosts: number;
+  host: string;
+  /** How many Content-Length and Transfer-Encoding fields there are. */
+  lengths: number;
+  length: string;
+  codings: number;
+  coding: string;
+  connection: string;
+  keepAlive: string;
+  upgrade: string;
+  expect: string;
+}
+
+export const newFacts = (): Facts => ({
+  hosts: 0,
+  host: "",
+  lengths: 0,
+  length: "",
+  codings: 0,
+  coding: "",
+  connection: "",
+  keepAlive: "",
+  upgrade: "",
+  expect: "",
+});
+
+function reset(facts: Facts): void {
+  facts.hosts = 0;
+  facts.host = "";
+  facts.lengths = 0;
+  facts.length = "";
+  facts.codings = 0;
+  facts.coding = "";
+  facts.connection = "";
+  facts.keepAlive = "";
+  facts.upgrade = "";
+  facts.expect = "";
+}
+
+const join = (list: string, value: string): string => (list === "" ? value : `${list},${value}`);
+
+/** Notes a field that the wire has to know of. True: it is Host, which is not among the fields. */
+function note(facts: Facts, name: string, value: string): boolean {
+  switch (name.length) {
+    case 4:
+      if (name.toLowerCase() !== "host") return false;
+      facts.hosts++;
+      facts.host = value;
+      return true;
+    case 6:
+      if (name.toLowerCase() === "expect") facts.expect = join(facts.expect, value);
+      return false;
+    case 7:
+      if (name.toLowerCase() === "upgrade") facts.upgrade = join(facts.upgrade, value);
+      return false;
+    case 10: {
+      const small = name.toLowerCase();
+      if (small === "connection") facts.connection = join(facts.connection, value);
+      else if (small === "keep-alive") facts.keepAlive = value;
+      return false;
+    }
+    case 14:
+      if (name.toLowerCase() === "content-length") {
+        facts.lengths++;
+        facts.length = value;
+      }
+      return false;
+    case 17:
+      if (name.toLowerCase() === "transfer-encoding") {
+        facts.codings++;
+        facts.coding = value;
+      }
+      return false;
+    default:
+      return false;
+  }
+}
+
+export type Fault = "syntax" | "too-large";
+
+/**
+ * Reads lines of `name: value`, each with its CRLF, from `at` to the end of the text into `into`. What is refused: line folding, a bare CR or LF, controls
+ * and NUL, a space before the colon, an empty name, and more fields than the bound.
+ */
+export function readFields(text: string, at: number, into: string[], facts: Facts, limits: Limits): Fault | undefined {
+  reset(facts);
+  let count = 0;
+  while (at < text.length) {
+    const begin = at;
+    let code = text.charCodeAt(at);
+    while (TOKEN[code] === 1) code = text.charCodeAt(++at);
+    if (code !== 0x3a || at === begin) return "syntax";
+    const colon = at++;
+    code = text.charCodeAt(at);
+    while (code === 32 || code === 9) code = text.charCodeAt(++at);
+    const from = at;
+    while (VALUE[code] === 1) code = text.charCodeAt(++at);
+    if (code !== 13 || text.charCodeAt(at + 1) !== 10) return "syntax";
+    let to = at;
+    while (to > from && ((code = text.charCodeAt(to - 1)) === 32 || code === 9)) to--;
+    at += 2;
+    if (++count > limits.fields) return "too-large";
+    const name = text.slice(begin, colon);
+    const value = text.slice(from, to);
+    if (!note(facts, name, value)) into.push(name, value);
+  }
+  return undefined;
+}

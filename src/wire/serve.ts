@@ -1,0 +1,30 @@
+// Serve: what a listener and its connections of HTTP/1.1 are to each other.
+import type { Deadlines } from "./deadlines.ts";
+import type { Limits } from "./limits.ts";
+import type { Connection, Exchange } from "./wire.ts";
+
+/** Whom a connection belongs to. */
+export interface Host {
+  readonly limits: Limits;
+  readonly deadlines: Deadlines;
+  /** No more requests are taken than those under way. */
+  readonly draining: boolean;
+  /** Takes a request. */
+  exchange(exchange: Exchange): void;
+  /** Counts the exchanges under way: each is begun and ended once. */
+  begun(): void;
+  ended(): void;
+  /** What came was refused with this status. */
+  refused(status: number, connection: Connection): void;
+}
+
+/** The connection as it is known to exchanges; `requests` is counted on by whoever serves it. */
+export interface Counted extends Connection {
+  requests: number;
+}
+
+/** A connection that is served. */
+export interface Served {
+  /** No more requests: closes it when it is idle. */
+  drain(): void;
+}

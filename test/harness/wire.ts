@@ -1,0 +1,59 @@
+// Wire: a listener that passes everything on to one upstream, for one test.
+import { setImmediate as turn } from "node:timers/promises";
+import type { TestContext } from "node:test";
+import { listen, type ListenOptions } from "../../src/wire/listen.ts";
+import { createUpstreams, type UpstreamsOptions } from "../../src/wire/upstreams.ts";
+import type { Exchange, Listener, Upstreams } from "../../src/wire/wire.ts";
+import { relayTo } from "./pass-on.ts";
+
+export interface Wired {
+  readonly listener: Listener;
+  readonly upstreams: Upstreams;
+  /** `127.0.0.1:12345`. */
+  readonly address: string;
+  /** The statuses of what the wire refused by itself. */
+  readonly refused: readonly number[];
+}
+
+export interface WireOptions {
+  readonly address?: string;
+  readonly listening?: Partial<ListenOptions>;
+  readonly sending?: UpstreamsOptions;
+  readonly version?: "1.1" | "2";
+  readonly socketPath?: string;
+}
+
+/** Listens and passes on; closed after the test. */
+export async function wireTo(t: TestContext, origin: URL, options: WireOptions = {}): Promise<Wired> {
+  const { address = "127.0.0.1:0", listening, sending, version = "1.1", socketPath } = options;
+  const refused: number[] = [];
+  const upstreams = createUpstreams(sending);
+  const listener = await listen(address, {
+    exchange: relayTo(upstreams, { origin, version, socketPath }),
+    refused: (status) => refused.push(status),
+    ...listening,
+  });
+  t.after(async () => {
+    listener.destroy();
+    await upstreams.close();
+  });
+  return { listener, upstreams, address: listener.address, refused };
+}
+
+/** Listens for exchanges that the test answers itself. */
+export async function listenFor(
+  t: TestContext,
+  exchange: (exchange: Exchange) => void,
+  options: Partial<ListenOptions> = {},
+): Promise<Wired> {
+  const refused: number[] = [];
+  const upstreams = createUpstreams();
+  const listener = await listen("127.0.0.1:0", { exchange, refused: (status) => refused.push(status), ...options });
+  t.after(() => listener.destroy());
+  return { listener, upstreams, address: listener.address, refused };
+}
+
+/** Once a condition holds, turn after turn of the event loop. */
+export async function eventually(holds: () => boolean): Promise<void> {
+  while (!holds()) await turn();
+}
