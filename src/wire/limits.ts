@@ -1,6 +1,7 @@
 // Limits: every bound that the wire keeps by itself, with its default.
+import { defaultHttp2Limits, type Http2Limits } from "./http2/limits.ts";
 
-export interface Limits {
+export interface Limits extends Http2Limits {
   /** Bytes of a head, its first line included, or of a trailer section. Default: 64 KiB (Envoy 60 KiB). */
   readonly headBytes: number;
   /** Bytes of the first line. Default: 16 KiB. */
@@ -38,6 +39,7 @@ export interface Limits {
 }
 
 export const defaultLimits: Limits = {
+  ...defaultHttp2Limits,
   headBytes: 64 * 1024,
   lineBytes: 16 * 1024,
   fields: 100,

@@ -3,8 +3,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { addressOf, clearStale, listenAtPath, parseAddress } from "./address.ts";
 import { newDeadlines, type WireClock } from "./deadlines.ts";
 import { serveHttp1 } from "./http1/server.ts";
-import type { Http2Bounds } from "./http2/bounds.ts";
-import { newHttp2Server } from "./http2/server.ts";
+import { serveHttp2 } from "./http2/server.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
 import type { Counted, Host, Served } from "./serve.ts";
 import type { Connection, Exchange, Listener } from "./wire.ts";
@@ -14,7 +13,7 @@ export interface ListenOptions {
   readonly exchange: (exchange: Exchange) => void;
   readonly limits?: Partial<Limits> | undefined;
   readonly clock?: WireClock | undefined;
-  /** What came over a connection of HTTP/1.1 was refused, with this status, and was no exchange or is none any more. */
+  /** What came was refused, with this status (0: HTTP/2 has none for it), and was no exchange or is none any more. */
   readonly refused?: ((status: number, connection: Connection) => void) | undefined;
   /** A listening socket that another process has handed over: it is used in place of the address. */
   readonly fd?: number | undefined;
@@ -22,11 +21,7 @@ export interface ListenOptions {
   readonly reusePort?: boolean | undefined;
   /** The mode of a unix socket's file. Default: 0o600. */
   readonly mode?: number | undefined;
-  readonly http2?: Http2Bounds | undefined;
 }
-
-/** Stands for connections that are served together. */
-const HTTP2: Served = { drain: () => undefined };
 
 /** What a connection of HTTP/2 begins with (RFC 9113 3.4). No method of HTTP/1.1 has this name. */
 const PREFACE = Buffer.from("PRI *");
@@ -58,7 +53,6 @@ export async function listen(address: string, options: ListenOptions): Promise<L
   const deadlines = newDeadlines(options.clock);
   const connections = new Map<Socket, Served | undefined>();
   const gone = Promise.withResolvers<void>();
-  const http2 = newHttp2Server(options.exchange, options.http2);
   let exchanges = 0;
 
   const host: Host & { draining: boolean } = {
@@ -81,14 +75,8 @@ export async function listen(address: string, options: ListenOptions): Promise<L
       const isHttp2 = first.subarray(0, PREFACE.length).equals(PREFACE.subarray(0, first.length));
       if (isHttp2 && first.length < PREFACE.length) return;
       unlisten();
-      if (!isHttp2) {
-        connections.set(socket, serveHttp1(socket, first, host, connectionOf(socket)));
-        return;
-      }
-      socket.pause();
-      socket.unshift(first);
-      connections.set(socket, HTTP2);
-      http2.take(socket);
+      const serve = isHttp2 ? serveHttp2 : serveHttp1;
+      connections.set(socket, serve(socket, first, host, connectionOf(socket)));
     };
     const ended = (): void => void socket.destroy();
     const unlisten = (): void => {
@@ -122,10 +110,9 @@ export async function listen(address: string, options: ListenOptions): Promise<L
 
   return {
     address: addressOf(server),
-    count: () => ({ connections: connections.size, exchanges: exchanges + http2.count().exchanges }),
+    count: () => ({ connections: connections.size, exchanges }),
     drain() {
       close();
-      void http2.drain();
       for (const [socket, served] of connections) {
         if (served === undefined) socket.destroy();
         else served.drain();
@@ -134,7 +121,6 @@ export async function listen(address: string, options: ListenOptions): Promise<L
     },
     destroy() {
       close();
-      http2.destroy();
       for (const socket of connections.keys()) socket.destroy();
     },
   };

@@ -1,4 +1,4 @@
-// Serve: what a listener and its connections of HTTP/1.1 are to each other.
+// Serve: what a listener and its connections are to each other.
 import type { Deadlines } from "./deadlines.ts";
 import type { Limits } from "./limits.ts";
 import type { Connection, Exchange } from "./wire.ts";
@@ -14,7 +14,7 @@ export interface Host {
   /** Counts the exchanges under way: each is begun and ended once. */
   begun(): void;
   ended(): void;
-  /** What came was refused with this status. */
+  /** What came was refused with this status; 0: HTTP/2 has none for it. */
   refused(status: number, connection: Connection): void;
 }
 

@@ -2,25 +2,23 @@
 import { newDeadlines, type WireClock } from "./deadlines.ts";
 import { newDial, type UpstreamTls } from "./dial.ts";
 import { newHttp1Upstreams } from "./http1/upstreams.ts";
-import type { Http2Bounds } from "./http2/bounds.ts";
 import { newHttp2Client } from "./http2/client.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
 import type { Forbidden, Upstreams } from "./wire.ts";
 
 export interface UpstreamsOptions {
   readonly limits?: Partial<Limits> | undefined;
-  readonly http2?: Http2Bounds | undefined;
   readonly tls?: UpstreamTls | undefined;
   readonly forbidden?: Forbidden | undefined;
   readonly clock?: WireClock | undefined;
 }
 
-export function createUpstreams({ limits: some, http2: bounds, tls, forbidden, clock }: UpstreamsOptions = {}): Upstreams {
+export function createUpstreams({ limits: some, tls, forbidden, clock }: UpstreamsOptions = {}): Upstreams {
   const limits = { ...defaultLimits, ...some };
-  const { connectMs } = limits;
-  const dial = newDial({ tls, forbidden, connectMs });
-  const http1 = newHttp1Upstreams(dial, limits, newDeadlines(clock));
-  const http2 = newHttp2Client({ dial, connectMs, bounds });
+  const deadlines = newDeadlines(clock);
+  const dial = newDial({ tls, forbidden, connectMs: limits.connectMs });
+  const http1 = newHttp1Upstreams(dial, limits, deadlines);
+  const http2 = newHttp2Client(dial, limits, deadlines);
   return {
     open: (to, head, ended, receiver) => (to.version === "2" ? http2 : http1).open(to, head, ended, receiver),
     close: async () => {

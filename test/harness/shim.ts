@@ -1,17 +1,16 @@
 // Shim: listener, proxy and upstreams in one process, for tests; what a real shim puts together is in src/sidecar.
-import { once } from "node:events";
-import { type AddressInfo, createServer, type Socket } from "node:net";
 import type { TestContext } from "node:test";
 import { type Client, type ClientOptions, createClient } from "../../src/index.ts";
-import { doorOf } from "../../src/transports/door.ts";
+import type { CallRecord } from "../../src/call/call.ts";
+import { type Door, doorOf } from "../../src/transports/door.ts";
+import { ProxyCall } from "../../src/transports/proxy/call.ts";
 import type { ProxySettings } from "../../src/transports/proxy/context.ts";
 import type { Entry } from "../../src/transports/proxy/entry.ts";
 import { newOwnAddresses } from "../../src/transports/proxy/own.ts";
 import { newProxy } from "../../src/transports/proxy/proxy.ts";
-import { newDial } from "../../src/wire/dial.ts";
-import { newHttp2Client } from "../../src/wire/http2/client.ts";
-import { newHttp2Server } from "../../src/wire/http2/server.ts";
-import type { Upstreams } from "../../src/wire/wire.ts";
+import { listen, type ListenOptions } from "../../src/wire/listen.ts";
+import { createUpstreams } from "../../src/wire/upstreams.ts";
+import type { Listener, Upstreams } from "../../src/wire/wire.ts";
 
 export interface Shim {
   readonly client: Client;
@@ -24,6 +23,9 @@ export interface Shim {
   /** Settles when there are so many entries. */
   logged(n: number): Promise<readonly Entry[]>;
   readonly upstreams: Upstreams;
+  readonly listener: Listener;
+  /** The record of the call of that `x-request-id`. */
+  recordOf(requestId: string): CallRecord | undefined;
 }
 
 /** A shim under these policies, on loopback; closed when the test is over. It trusts its callers unless told otherwise. */
@@ -31,15 +33,25 @@ export async function openShim(
   t: Pick<TestContext, "after">,
   options: Pick<ClientOptions, "policies"> & Partial<ClientOptions>,
   settings: Partial<Omit<ProxySettings, "door" | "onEntry">> = {},
+  wire: Pick<ListenOptions, "limits"> = {},
 ): Promise<Shim> {
   const client = createClient(options);
   const entries: Entry[] = [];
   const waiting: { readonly n: number; readonly resolve: (entries: readonly Entry[]) => void }[] = [];
   const listening: string[] = [];
   const self = newOwnAddresses(() => listening);
-  const upstreams = settings.upstreams ?? newHttp2Client({ dial: newDial({ connectMs: 5_000, forbidden: self }), connectMs: 5_000 });
+  const upstreams = settings.upstreams ?? createUpstreams({ forbidden: self, ...wire });
+  const records = new Map<string, CallRecord>();
+  const door = doorOf(client, "openShim");
+  const watched: Door = {
+    ...door,
+    through: (ruled, call, conclude) => {
+      if (call.payload instanceof ProxyCall) records.set(call.payload.requestId, call.record);
+      return door.through(ruled, call, conclude);
+    },
+  };
   const proxy = newProxy({
-    door: doorOf(client, "openShim"),
+    door: watched,
     upstreams,
     direction: "outbound",
     allowAny: false,
@@ -52,14 +64,11 @@ export async function openShim(
       for (const { n, resolve } of waiting) if (entries.length >= n) resolve(entries);
     },
   });
-  const http2 = newHttp2Server(proxy);
-  const server = createServer((socket: Socket) => http2.take(socket)).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`; // the cast: a TCP server has such an address
+  const listener = await listen("127.0.0.1:0", { ...wire, exchange: proxy });
+  const { address } = listener;
   listening.push(address);
   t.after(() => {
-    server.close();
-    http2.destroy();
+    listener.destroy();
     void upstreams.close();
   });
   return {
@@ -69,5 +78,7 @@ export async function openShim(
     entries,
     logged: (n) => (entries.length >= n ? Promise.resolve(entries) : new Promise((resolve) => waiting.push({ n, resolve }))),
     upstreams,
+    listener,
+    recordOf: (requestId) => records.get(requestId),
   };
 }

@@ -1,18 +1,12 @@
 // Client: sends requests over HTTP/2, over connections that are shared by all that go to the same origin.
+import type { Deadlines } from "../deadlines.ts";
 import type { Dial } from "../dial.ts";
+import type { Limits } from "../limits.ts";
 import type { Upstreams } from "../wire.ts";
-import { DEFAULT_BOUNDS, type Http2Bounds } from "./bounds.ts";
 import { newPool, type Pool } from "./pool.ts";
 import { Http2Request } from "./request.ts";
 
-export interface Http2ClientOptions {
-  readonly dial: Dial;
-  /** Until a connection has shown that it speaks HTTP/2, in milliseconds. */
-  readonly connectMs: number;
-  readonly bounds?: Http2Bounds | undefined;
-}
-
-export function newHttp2Client({ dial, connectMs, bounds = DEFAULT_BOUNDS }: Http2ClientOptions): Upstreams {
+export function newHttp2Client(dial: Dial, limits: Limits, deadlines: Deadlines): Upstreams {
   const pools = new Map<string, Pool>();
   let closed: (() => void) | undefined;
 
@@ -27,10 +21,10 @@ export function newHttp2Client({ dial, connectMs, bounds = DEFAULT_BOUNDS }: Htt
       const key = `${origin.protocol}//${socketPath ?? origin.host} ${name}`;
       let pool = pools.get(key);
       if (pool === undefined) {
-        pool = newPool(dial, { origin, socketPath, name, protocols: ["h2"] }, bounds, connectMs, () => emptied(key));
+        pool = newPool(dial, { origin, socketPath, name, protocols: ["h2"] }, limits, deadlines, () => emptied(key));
         pools.set(key, pool);
       }
-      const request = new Http2Request(head, ended, receiver, pool.leave);
+      const request = new Http2Request(head, ended, receiver, limits.headBytes, pool.leave);
       if (closed === undefined) pool.send(request);
       else queueMicrotask(() => request.fail({ why: "connect", cause: new Error("the upstreams are closed") }));
       return request;

@@ -1,6 +1,17 @@
 // Exchange: a request that came in over HTTP/2, and the way to answer it.
 import type { ServerHttp2Stream } from "node:http2";
-import type { Break, Connection, Exchange, Receiver, RequestHead, ResponseHead } from "../wire.ts";
+import type { Deadlines, Waiting } from "../deadlines.ts";
+import type { Limits } from "../limits.ts";
+import {
+  type Break,
+  type Connection,
+  type Exchange,
+  type Fields,
+  NO_FIELDS,
+  type Receiver,
+  type RequestHead,
+  type ResponseHead,
+} from "../wire.ts";
 import { NO_ERROR } from "./codes.ts";
 import { addFields } from "./fields.ts";
 import { Flow } from "./flow.ts";
@@ -8,23 +19,46 @@ import { Flow } from "./flow.ts";
 /** The statuses that have no body (RFC 9110, 6.4.1), and 205, whose body node:http2 leaves out. */
 const BODYLESS = new Set([204, 205, 304]);
 
+/** A stream that was reset sooner than this, and without an answer, was hardly meant. */
+const HASTY_MS = 250;
+
+/** What an exchange takes from its connection. */
+export interface ExchangeBounds {
+  readonly limits: Limits;
+  readonly deadlines: Deadlines;
+}
+
 /** A class, as its base is one. */
-export class Http2Exchange extends Flow<ServerHttp2Stream> implements Exchange {
+export class Http2Exchange extends Flow<ServerHttp2Stream> implements Exchange, Waiting {
   readonly version = "2";
   readonly absolute = false;
   readonly head: RequestHead;
   readonly bodyless: boolean;
   readonly connection: Connection;
   protected readonly asked = true;
-  readonly #gone: () => void;
+  readonly #bounds: ExchangeBounds;
+  readonly #begun: number;
+  readonly #gone: (hasty: boolean) => void;
   #tunnel = false;
+  /** Until when the client must have taken what was written. */
+  dueAt = Infinity;
+  #timed = false;
 
-  constructor(stream: ServerHttp2Stream, head: RequestHead, connection: Connection, gone: () => void) {
-    super();
+  /** `gone`: it is over; hastily, if the client's reset came so soon that it was hardly meant. */
+  constructor(
+    stream: ServerHttp2Stream,
+    head: RequestHead,
+    connection: Connection,
+    bounds: ExchangeBounds,
+    gone: (hasty: boolean) => void,
+  ) {
+    super(bounds.limits.headBytes);
     this.head = head;
     this.connection = connection;
     this.bodyless = stream.endAfterHeaders;
     this.whole = this.bodyless;
+    this.#bounds = bounds;
+    this.#begun = bounds.deadlines.after(0);
     this.#gone = gone;
     this.attach(stream);
     if (this.bodyless) stream.resume(); // Node waits for its end to be read
@@ -36,8 +70,8 @@ export class Http2Exchange extends Flow<ServerHttp2Stream> implements Exchange {
   }
 
   inform(head: ResponseHead): void {
-    const { stream } = this;
-    if (stream === undefined || stream.headersSent || stream.closed || stream.destroyed || head.status === 101) return;
+    const stream = this.opened();
+    if (stream === undefined || stream.headersSent || head.status === 101) return;
     try {
       stream.additionalHeaders(addFields({ ":status": head.status }, head.fields));
     } catch (error) {
@@ -46,8 +80,8 @@ export class Http2Exchange extends Flow<ServerHttp2Stream> implements Exchange {
   }
 
   respond(head: ResponseHead, ended: boolean): void {
-    const { stream } = this;
-    if (stream === undefined || stream.headersSent || stream.closed || stream.destroyed) return;
+    const stream = this.opened();
+    if (stream === undefined || stream.headersSent) return;
     const { method, upgrade } = this.head;
     const switching = upgrade !== undefined && head.status === 101;
     this.#tunnel = switching || (method === "CONNECT" && head.status >= 200 && head.status < 300);
@@ -63,6 +97,34 @@ export class Http2Exchange extends Flow<ServerHttp2Stream> implements Exchange {
     if (!over) return;
     this.ended = true;
     this.sent();
+  }
+
+  override write(chunk: Uint8Array): boolean {
+    const more = super.write(chunk);
+    if (!more) this.#stalled();
+    return more;
+  }
+
+  override end(trailers: Fields = NO_FIELDS): void {
+    super.end(trailers);
+    this.#stalled();
+  }
+
+  /** The client has taken nothing for too long. */
+  late(): void {
+    if (this.stream?.writableFinished === false) this.fail({ why: "slow" });
+  }
+
+  protected override flowed(): void {
+    this.dueAt = Infinity;
+  }
+
+  #stalled(): void {
+    const { deadlines, limits } = this.#bounds;
+    this.dueAt = deadlines.after(limits.stallMs);
+    if (this.#timed || this.opened() === undefined) return;
+    this.#timed = true;
+    deadlines.add(this);
   }
 
   /** The response is out. The rest of a request that it has not waited for is not wanted (RFC 9113, 8.1). */
@@ -83,8 +145,11 @@ export class Http2Exchange extends Flow<ServerHttp2Stream> implements Exchange {
     return code === NO_ERROR && this.ended ? { why: "cancelled", cause } : super.breakAt(code, cause);
   }
 
-  protected override gone(): void {
-    this.#gone();
+  protected override gone(code: number): void {
+    const { deadlines } = this.#bounds;
+    if (this.#timed) deadlines.remove(this);
+    const unanswered = code !== NO_ERROR && !this.silent && this.stream?.headersSent === false;
+    this.#gone(unanswered && deadlines.after(0) - this.#begun <= HASTY_MS);
   }
 }
 

@@ -1,13 +1,14 @@
 // Fields: header lists of HTTP/2 as the wire's heads, and heads as what node:http2 sends.
 import { createHash, randomBytes } from "node:crypto";
 import type { OutgoingHttpHeaders } from "node:http2";
-import { type Fields, NO_FIELDS, type RequestHead, type ResponseHead } from "../wire.ts";
+import type { Fields, RequestHead, ResponseHead } from "../wire.ts";
 
 /** A request that is not allowed, in words for a log. */
 export type Malformed = string;
 
 /** The head behind a header list, or what is wrong with it. What nghttp2 refuses never comes here: unknown or late pseudo-fields, names in capitals, connection-specific fields. */
-export function requestHead(list: readonly string[]): RequestHead | Malformed {
+export function requestHead(list: readonly string[], maxBytes: number): RequestHead | Malformed {
+  if (sizeOf(list) > maxBytes) return "too large";
   let method = "";
   let scheme = "";
   let authority: string | undefined;
@@ -66,8 +67,11 @@ export function responseHead(list: readonly string[]): ResponseHead {
   return { status, fields };
 }
 
-export function trailersOf(list: readonly string[]): Fields {
-  return list.length === 0 ? NO_FIELDS : list;
+/** By RFC 9113's measure (6.5.2). */
+export function sizeOf(list: readonly string[]): number {
+  let size = 0;
+  for (let index = 0; index < list.length; index++) size += (list[index]?.length ?? 0) + 16;
+  return size;
 }
 
 /** Fields in node:http2's form. Names become lower case; what belongs to a connection of HTTP/1.1 is left out (RFC 9113, 8.2.2). */

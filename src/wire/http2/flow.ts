@@ -2,7 +2,7 @@
 import type { Http2Stream } from "node:http2";
 import { type Break, type BreakReason, type Fields, NO_FIELDS, type Receiver, type Stream } from "../wire.ts";
 import { breakBy, codeOf, INTERNAL_ERROR, NO_ERROR } from "./codes.ts";
-import { addFields, trailersOf } from "./fields.ts";
+import { addFields, sizeOf } from "./fields.ts";
 
 /** A class, as a stream of the wire and the listener of a stream of node:http2 are one object: no closure is made for each method. */
 export abstract class Flow<S extends Http2Stream> implements Stream {
@@ -20,9 +20,15 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
   #trailersIn: Fields = NO_FIELDS;
   #trailersOut: Fields = NO_FIELDS;
   #cause: unknown = undefined;
+  readonly #headBytes: number;
+
+  /** `headBytes`: how large trailers may be. */
+  constructor(headBytes: number) {
+    this.#headBytes = headBytes;
+  }
 
   write(chunk: Uint8Array): boolean {
-    const stream = this.#open();
+    const stream = this.opened();
     return stream === undefined || this.ended || stream.write(chunk);
   }
 
@@ -30,7 +36,7 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
     if (this.ended) return;
     this.ended = true;
     this.#trailersOut = trailers;
-    this.#open()?.end();
+    this.opened()?.end();
   }
 
   reset(why: BreakReason): void {
@@ -51,9 +57,12 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
   protected attach(stream: S): void {
     this.stream = stream;
     stream.on("error", (error) => (this.#cause = error));
-    stream.on("trailers", (_headers: unknown, _flags: number, list: readonly string[]) => (this.#trailersIn = trailersOf(list)));
+    stream.on("trailers", (_headers: unknown, _flags: number, list: readonly string[]) => this.#trailers(list));
     stream.on("wantTrailers", () => this.#sendTrailers());
-    stream.on("drain", () => this.#receiver?.drained());
+    stream.on("drain", () => {
+      this.flowed();
+      if (!this.#silent) this.#receiver?.drained();
+    });
     stream.on("close", () => this.#closed());
   }
 
@@ -84,7 +93,7 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
   }
 
   protected close(code: number): void {
-    this.#open()?.close(code);
+    this.opened()?.close(code);
   }
 
   /** Breaks it off from here, and tells so. */
@@ -103,10 +112,16 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
   protected abstract received(): void;
   /** The last of what goes out was handed over. */
   protected abstract sent(): void;
-  /** The stream is gone. */
-  protected abstract gone(): void;
+  /** What was written is out. */
+  protected flowed(): void {
+    // for whoever waits for it
+  }
 
-  #open(): S | undefined {
+  /** The stream is gone. */
+  protected abstract gone(code: number): void;
+
+  /** The stream, while it is one. */
+  protected opened(): S | undefined {
     const { stream } = this;
     return stream === undefined || stream.closed || stream.destroyed ? undefined : stream;
   }
@@ -119,8 +134,13 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
     this.received();
   }
 
+  #trailers(list: readonly string[]): void {
+    if (sizeOf(list) > this.#headBytes) this.fail({ why: "too-large" });
+    else this.#trailersIn = list;
+  }
+
   #sendTrailers(): void {
-    const stream = this.#open();
+    const stream = this.opened();
     if (stream === undefined) return;
     try {
       stream.sendTrailers(addFields({}, this.#trailersOut));
@@ -138,7 +158,7 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
 
   #closed(): void {
     const code = this.stream?.rstCode ?? NO_ERROR;
-    this.gone();
+    this.gone(code);
     if (!(this.ended && this.whole && code === NO_ERROR)) this.#tell(this.breakAt(code, this.#cause));
   }
 }

@@ -1,6 +1,8 @@
 // Pool: the HTTP/2 connections to one origin, and the requests that wait for one.
+import type { Deadlines } from "../deadlines.ts";
 import { type Dial, type Dialling, ForbiddenAddress } from "../dial.ts";
-import type { Http2Bounds } from "./bounds.ts";
+import type { Limits } from "../limits.ts";
+
 import type { Http2Request } from "./request.ts";
 import { openSession, type UpstreamSession } from "./session.ts";
 
@@ -14,7 +16,7 @@ export interface Pool {
 }
 
 /** `emptied`: nothing is open, and nothing waits. */
-export function newPool(dial: Dial, to: Dialling, bounds: Http2Bounds, connectMs: number, emptied: () => void): Pool {
+export function newPool(dial: Dial, to: Dialling, limits: Limits, deadlines: Deadlines, emptied: () => void): Pool {
   /** Those that take requests. */
   const open = new Set<UpstreamSession>();
   const waiting = new Set<Http2Request>();
@@ -45,12 +47,12 @@ export function newPool(dial: Dial, to: Dialling, bounds: Http2Bounds, connectMs
   }
 
   function connect(): void {
-    if (dialling || alive >= bounds.upstreamSessions) return;
+    if (dialling || alive >= limits.upstreamSessions) return;
     dialling = true;
     dial(to)
       .then(({ socket }) => {
         alive++;
-        return openSession(socket, to.origin, bounds, connectMs, { free: serve, going: (it) => open.delete(it), gone });
+        return openSession(socket, to.origin, limits, deadlines, { free: serve, going: (it) => open.delete(it), gone });
       })
       .then(
         (session) => {

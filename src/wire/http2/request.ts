@@ -2,9 +2,12 @@
 import { type ClientHttp2Stream, constants } from "node:http2";
 import { type Break, type Fields, NO_FIELDS, type RequestHead, type ResponseReceiver } from "../wire.ts";
 import { NO_ERROR } from "./codes.ts";
-import { fieldOf, requestFields, responseHead, switched } from "./fields.ts";
+import { fieldOf, requestFields, responseHead, sizeOf, switched } from "./fields.ts";
 import { Flow } from "./flow.ts";
 import type { UpstreamSession } from "./session.ts";
+
+/** How much of a response that nobody wants is read, so that a short one comes to its end. */
+const PARTED_BYTES = 64 * 1024;
 
 /** A class, as its base is one. */
 export class Http2Request extends Flow<ClientHttp2Stream> {
@@ -19,14 +22,18 @@ export class Http2Request extends Flow<ClientHttp2Stream> {
   #blocked = false;
   /** The request has no body. */
   readonly #bodyless: boolean;
+  readonly #headBytes: number;
   #tunnel = false;
+  /** It was given up, and the peer was not told. */
+  #parted = false;
   /** END_STREAM has come, read or not. */
   #complete = false;
   #over = false;
 
   /** `left`: it waits no more, without having been given a connection. */
-  constructor(head: RequestHead, ended: boolean, receiver: ResponseReceiver, left: (request: Http2Request) => void) {
-    super();
+  constructor(head: RequestHead, ended: boolean, receiver: ResponseReceiver, headBytes: number, left: (request: Http2Request) => void) {
+    super(headBytes);
+    this.#headBytes = headBytes;
     this.head = head;
     this.#receiver = receiver;
     this.#bodyless = ended;
@@ -82,9 +89,7 @@ export class Http2Request extends Flow<ClientHttp2Stream> {
       if (this.#over) return;
       this.#over = true;
       this.#left(this);
-    } else if (!stream.closed && !stream.destroyed) {
-      this.#session?.reset(stream, code);
-    }
+    } else if (!stream.closed && !stream.destroyed && !this.#parted) this.#part(stream, code);
   }
 
   protected override isWhole(): boolean {
@@ -109,7 +114,18 @@ export class Http2Request extends Flow<ClientHttp2Stream> {
   }
 
   protected override gone(): void {
-    this.#session?.left();
+    if (this.stream !== undefined) this.#session?.left(this.stream);
+  }
+
+  #part(stream: ClientHttp2Stream, code: number): void {
+    if (this.#session?.reset(stream, code) !== false) return;
+    this.#parted = true;
+    let bytes = 0;
+    stream.on("data", (chunk: Uint8Array) => {
+      bytes += chunk.length;
+      if (bytes > PARTED_BYTES) stream.pause(); // its window is what it may send still
+    });
+    stream.resume();
   }
 
   #connected(): void {
@@ -131,6 +147,7 @@ export class Http2Request extends Flow<ClientHttp2Stream> {
   #headed(list: readonly string[], flags: number): void {
     const { stream, head } = this;
     if (this.silent || stream === undefined) return;
+    if (sizeOf(list) > this.#headBytes) return this.fail({ why: "too-large" });
     const response = responseHead(list);
     const good = response.status >= 200 && response.status < 300;
     const switching = head.upgrade !== undefined && good;

@@ -1,88 +1,80 @@
-// Server: connections that speak HTTP/2, as the exchanges that they bring.
-import { performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+// Server: a connection that speaks HTTP/2, as the exchanges that it brings.
+import { performServerHandshake, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
-import type { Connection, Exchange } from "../wire.ts";
-import { PROTOCOL_ERROR } from "./codes.ts";
+import type { Waiting } from "../deadlines.ts";
+import type { Counted, Host, Served } from "../serve.ts";
+import { newAllowance } from "./allowance.ts";
+import { ENHANCE_YOUR_CALM, PROTOCOL_ERROR, REFUSED_STREAM } from "./codes.ts";
 import { Http2Exchange } from "./exchange.ts";
 import { requestHead } from "./fields.ts";
-import { DEFAULT_BOUNDS, type Http2Bounds } from "./bounds.ts";
+import { callNodeFloods, nodeOptions } from "./node.ts";
 
-export interface Http2Server {
-  /** A connection that begins with HTTP/2's preface; what was read of it is put back into the socket. */
-  take(socket: Socket): void;
-  count(): { readonly connections: number; readonly exchanges: number };
-  /** GOAWAY to every connection; resolves when the last of them is gone. */
-  drain(): Promise<void>;
-  destroy(): void;
-}
+/** Serves a connection. `first`: bytes that were read from it already. */
+export function serveHttp2(socket: Socket, first: Buffer, host: Host, connection: Counted): Served {
+  const { limits, deadlines } = host;
+  socket.pause();
+  socket.unshift(first);
+  const session = performServerHandshake(
+    socket,
+    nodeOptions(limits, { maxConcurrentStreams: limits.streams, enableConnectProtocol: true }),
+  );
+  callNodeFloods(session);
+  session.setLocalWindowSize(limits.connectionWindow);
+  const resets = newAllowance(limits.resets, deadlines);
+  const pings = newAllowance(limits.pings, deadlines);
+  const settings = newAllowance(limits.settings, deadlines);
+  let open = 0;
 
-export function newHttp2Server(received: (exchange: Exchange) => void, bounds: Http2Bounds = DEFAULT_BOUNDS): Http2Server {
-  const sessions = new Set<ServerHttp2Session>();
-  let exchanges = 0;
-  let draining = false;
-  let drained: (() => void) | undefined;
-  const ended = (): void => {
-    exchanges--;
-  };
+  /** While no stream is open. */
+  const idle: Waiting = { dueAt: deadlines.after(limits.idleMs), late: () => leave() };
 
-  function take(socket: Socket): void {
-    const session = performServerHandshake(socket, {
-      maxSessionMemory: bounds.sessionMemoryMb,
-      streamResetBurst: NEVER,
-      streamResetRate: NEVER,
-      strictSingleValueFields: false,
-      settings: {
-        enablePush: false,
-        enableConnectProtocol: true,
-        initialWindowSize: bounds.streamWindow,
-        maxConcurrentStreams: bounds.maxConcurrentStreams,
-        maxHeaderListSize: bounds.maxHeaderListSize,
-      },
-    });
-    sessions.add(session);
-    session.setLocalWindowSize(bounds.connectionWindow);
-    const known = connectionOf(socket);
-    let requests = 0;
-    session.on("error", () => undefined); // its end is what counts
-    session.on("close", () => {
-      sessions.delete(session);
-      if (sessions.size === 0) drained?.();
-    });
-    session.on("stream", (stream, _headers, _flags, list) => {
-      const head = requestHead(list);
-      if (typeof head === "string") return refuse(stream);
-      exchanges++;
-      received(new Http2Exchange(stream, head, { ...known, requests: ++requests }, ended));
-    });
-    if (draining) session.close();
+  function leave(): void {
+    if (session.closed) socket.destroy(); // it was told to go, and does not
+    else session.close();
+    idle.dueAt = open === 0 ? deadlines.after(limits.lingerMs) : Infinity;
   }
 
-  return {
-    take,
-    count: () => ({ connections: sessions.size, exchanges }),
-    drain: () => {
-      draining = true;
-      const { promise, resolve } = Promise.withResolvers<void>();
-      drained = resolve;
-      for (const session of sessions) session.close();
-      if (sessions.size === 0) resolve();
-      return promise;
-    },
-    destroy: () => {
-      for (const session of sessions) session.destroy();
-    },
-  };
-}
+  function calm(what: string): void {
+    host.refused(0, connection);
+    session.destroy(new Error(`Too many ${what}`), ENHANCE_YOUR_CALM);
+  }
 
-/** Node's own limit ends a connection with INTERNAL_ERROR; ours is in its place. */
-const NEVER = 1_000_000;
+  function ended(hasty: boolean): void {
+    host.ended();
+    open--;
+    if (open === 0) idle.dueAt = deadlines.after(session.closed ? limits.lingerMs : limits.idleMs);
+    if (hasty && !resets.spend()) calm("resets");
+  }
 
-function refuse(stream: ServerHttp2Stream): void {
-  stream.on("error", () => undefined);
-  stream.close(PROTOCOL_ERROR);
-}
+  function refuse(stream: ServerHttp2Stream, status: 0 | 400 | 431): void {
+    host.refused(status, connection);
+    stream.on("error", () => undefined);
+    if (stream.closed || stream.destroyed) return;
+    if (status === 431) stream.respond({ ":status": status }, { endStream: true });
+    else stream.close(status === 0 ? REFUSED_STREAM : PROTOCOL_ERROR);
+  }
 
-function connectionOf({ remoteAddress = "", remotePort = 0, localAddress = "", localPort = 0 }: Socket): Omit<Connection, "requests"> {
-  const local = remoteAddress === "" || remoteAddress === "::1" || /^(?:::ffff:)?127\./.test(remoteAddress);
-  return { remoteAddress, remotePort, localAddress, localPort, local };
+  deadlines.add(idle);
+  session.on("error", () => undefined); // its end is what counts
+  session.on("close", () => deadlines.remove(idle));
+  session.on("ping", () => {
+    if (!pings.spend()) calm("PINGs");
+  });
+  session.on("remoteSettings", () => {
+    if (!settings.spend()) calm("SETTINGS");
+  });
+  session.on("stream", (stream, _headers, _flags, list) => {
+    if (open >= limits.streams) return refuse(stream, 0); // a client that has not acknowledged our SETTINGS
+    const head = requestHead(list, limits.headBytes);
+    if (head === "too large") return refuse(stream, 431);
+    if (typeof head === "string") return refuse(stream, 400);
+    open++;
+    idle.dueAt = Infinity;
+    connection.requests++;
+    host.begun();
+    host.exchange(new Http2Exchange(stream, head, connection, { limits, deadlines }, ended));
+  });
+  socket.on("end", () => socket.destroy()); // half of a connection is none
+  if (host.draining) leave();
+  return { drain: leave };
 }

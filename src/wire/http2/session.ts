@@ -1,29 +1,26 @@
 // Session: one HTTP/2 connection to an upstream, and how much it takes.
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  type ClientSessionRequestOptions,
-  connect,
-  type OutgoingHttpHeaders,
-} from "node:http2";
+import { type ClientHttp2Stream, type ClientSessionRequestOptions, connect, type OutgoingHttpHeaders } from "node:http2";
 import type { Socket } from "node:net";
+import type { Deadlines, Waiting } from "../deadlines.ts";
+import type { Limits } from "../limits.ts";
 import type { Break } from "../wire.ts";
-import type { Http2Bounds } from "./bounds.ts";
+import { newAllowance } from "./allowance.ts";
 import { NO_ERROR } from "./codes.ts";
+import { callNodeFloods, nodeOptions } from "./node.ts";
 
 export interface UpstreamSession {
   /** How many more streams it takes now. */
   room(): number;
   /** Takes a stream; only where there is room. Throws what node:http2 throws. */
-  request(fields: OutgoingHttpHeaders, options: ClientSessionRequestOptions): ClientHttp2Stream;
-  reset(stream: ClientHttp2Stream, code: number): void;
+  request(fields: OutgoingHttpHeaders, how: ClientSessionRequestOptions): ClientHttp2Stream;
+  /** Gives a stream up. False: the peer is not told, since it has been told too often. */
+  reset(stream: ClientHttp2Stream, code: number): boolean;
   /** A stream is gone. */
-  left(): void;
+  left(stream: ClientHttp2Stream): void;
   /** Why a stream is gone that the connection took along. */
   lost(id: number): Break | undefined;
   /** Takes no more, and goes when its streams are over. */
   close(): void;
-  destroy(): void;
 }
 
 export interface SessionEvents {
@@ -34,26 +31,25 @@ export interface SessionEvents {
   gone(): void;
 }
 
+/** How often the peer is told of some of what was given up. */
+const RETELL_MS = 1_000;
+
 /** Begins HTTP/2 on a connection. Settles when the peer has sent its SETTINGS: before, nobody knows that it speaks HTTP/2, nor how much it takes. */
 export function openSession(
   socket: Socket,
   origin: URL,
-  bounds: Http2Bounds,
-  connectMs: number,
+  limits: Limits,
+  deadlines: Deadlines,
   on: SessionEvents,
 ): Promise<UpstreamSession> {
   const { promise, resolve, reject } = Promise.withResolvers<UpstreamSession>();
-  const options = {
-    createConnection: () => socket,
-    maxSessionMemory: bounds.sessionMemoryMb,
-    maxHeaderListPairs: bounds.maxHeaderPairs,
-    maxSendHeaderBlockLength: bounds.maxSendHeaderBytes,
-    strictSingleValueFields: false, // what it thinks single is passed on as it came; the types do not know it
-    settings: { enablePush: false, initialWindowSize: bounds.streamWindow, maxHeaderListSize: bounds.maxHeaderListSize },
-  };
-  const session: ClientHttp2Session = connect(origin, options);
-  session.setLocalWindowSize(bounds.connectionWindow);
+  const session = connect(origin, { ...nodeOptions(limits, {}), createConnection: () => socket });
+  callNodeFloods(session);
+  session.setLocalWindowSize(limits.connectionWindow);
+  const resets = newAllowance(limits.upstreamResets, deadlines);
   let active = 0;
+  /** Streams among them that were given up without the peer being told, and the code that it is told when it can be. */
+  const parted = new Map<ClientHttp2Stream, number>();
   let limit = 0;
   let going = false;
   let stands = false;
@@ -61,10 +57,28 @@ export function openSession(
   let goawayCode: number | undefined;
   let failure: Error | undefined;
 
-  const late = setTimeout(() => {
-    failure = new Error(`no SETTINGS in ${connectMs} ms`);
-    session.destroy();
-  }, connectMs);
+  /** For SETTINGS; later for work, to tell the peer what was given up, or for it to close. */
+  const waiting: Waiting = { dueAt: deadlines.after(limits.connectMs), late };
+
+  function late(): void {
+    if (!stands) {
+      failure = new Error(`no SETTINGS in ${limits.connectMs} ms`);
+      session.destroy();
+    } else if (parted.size > 0) {
+      for (const [stream, code] of parted) {
+        if (!resets.spend()) break;
+        parted.delete(stream);
+        stream.close(code);
+      }
+      wait();
+    } else if (session.closed) socket.destroy();
+    else it.close();
+  }
+
+  function wait(): void {
+    const ms = parted.size > 0 ? RETELL_MS : active > 0 ? Infinity : going ? limits.lingerMs : limits.idleMs;
+    waiting.dueAt = ms === Infinity ? ms : deadlines.after(ms);
+  }
 
   function go(): void {
     if (going) return;
@@ -72,37 +86,51 @@ export function openSession(
     on.going(it);
   }
 
+  deadlines.add(waiting);
   session.on("error", (error) => (failure ??= error));
   session.on("goaway", (code, id) => {
     lastId = Math.min(lastId, id);
     if (code !== NO_ERROR) goawayCode = code;
     go();
   });
-  session.on("remoteSettings", ({ maxConcurrentStreams = bounds.upstreamStreams }) => {
-    limit = Math.min(maxConcurrentStreams, bounds.upstreamStreams);
+  session.on("remoteSettings", ({ maxConcurrentStreams = limits.upstreamStreams }) => {
+    limit = Math.min(maxConcurrentStreams, limits.upstreamStreams);
     if (stands) return on.free();
     stands = true;
-    clearTimeout(late);
+    wait();
     resolve(it);
   });
   session.on("close", () => {
-    clearTimeout(late);
+    deadlines.remove(waiting);
     go();
     on.gone();
     reject(failure ?? new Error("the connection was closed before it spoke HTTP/2")); // nothing, where it stood
   });
+  socket.on("end", () => socket.destroy()); // half of a connection is none
 
   const it: UpstreamSession = {
     room: () => (going || session.closed || session.destroyed ? 0 : limit - active),
     request: (fields, how) => {
       const stream = session.request(fields, how);
       active++;
+      wait();
       return stream;
     },
-    reset: (stream, code) => stream.close(code),
-    left: () => {
+    reset: (stream, code) => {
+      if (resets.spend()) {
+        stream.close(code);
+        return true;
+      }
+      parted.set(stream, code);
+      it.close();
+      return false;
+    },
+    left: (stream) => {
       active--;
+      parted.delete(stream);
+      wait();
       if (!going) on.free();
+      else if (active === parted.size) session.destroy(undefined, NO_ERROR); // nobody waits for what is left
     },
     lost: (id) => {
       if (id > lastId) return { why: "refused", code: goawayCode, cause: failure };
@@ -111,10 +139,8 @@ export function openSession(
     close: () => {
       go();
       session.close();
-    },
-    destroy: () => {
-      go();
-      session.destroy();
+      if (active > 0 && active === parted.size) session.destroy(undefined, NO_ERROR);
+      wait();
     },
   };
   return promise;

@@ -1,0 +1,45 @@
+// Node: what sessions of node:http2 are made with on both sides, and what they are kept from.
+import type { Http2Session, Settings } from "node:http2";
+import type { Limits } from "../limits.ts";
+import { ENHANCE_YOUR_CALM } from "./codes.ts";
+
+/** What stands beside the fields of a head in a header list. */
+const PSEUDO_FIELDS = 6;
+
+/** What both sides have in common. The types do not know all of it. */
+export function nodeOptions(
+  { fields, headBytes, streamWindow }: Limits,
+  settings: Settings,
+): Record<string, unknown> & { settings: Settings } {
+  return {
+    settings: { enablePush: false, initialWindowSize: streamWindow, maxHeaderListSize: headBytes, ...settings },
+    // a stream with more is reset with ENHANCE_YOUR_CALM
+    maxHeaderListPairs: fields + PSEUDO_FIELDS,
+    // heads are bounded where they come in; this bound of Node's would end the connection
+    maxSendHeaderBlockLength: 4 * headBytes,
+    // what Node thinks single is passed on as it came
+    strictSingleValueFields: false,
+    // the windows bound what is held; this bound of Node's refuses streams by what others hold
+    maxSessionMemory: 1_000,
+    // Node ends a connection for good after so many streams beyond its limit; innocent clients send them before they know it
+    maxSessionRejectedStreams: 4_096,
+    // Node's own limit says INTERNAL_ERROR, and knows no answer from an attack; ours is in its place
+    streamResetBurst: 1_000_000,
+    streamResetRate: 1_000_000,
+  };
+}
+
+/** nghttp2's words: too many frames whose answers are not taken (FLOODED), SETTINGS with too many entries, too many CONTINUATIONs. */
+const FLOODS = new Set<unknown>([-904, -537, -906]);
+
+/** Lets floods that Node finds by itself end with ENHANCE_YOUR_CALM; Node says INTERNAL_ERROR. */
+export function callNodeFloods(session: Http2Session): void {
+  const destroy = session.destroy.bind(session);
+  session.destroy = (error?: Error | number, code?: number): void => {
+    const flood =
+      error instanceof Error &&
+      (("errno" in error && FLOODS.has(error.errno)) || ("code" in error && error.code === "ERR_HTTP2_TOO_MANY_INVALID_FRAMES"));
+    // the cast: the types know an error or a code, Node takes either
+    destroy(error as Error, flood ? ENHANCE_YOUR_CALM : code);
+  };
+}
