@@ -2,6 +2,7 @@
 import test, { type TestContext } from "node:test";
 import { type Client, type ClientOptions, createClient, definePolicy, type LayerDefinition, PolicyError } from "../../src/index.ts";
 import { openGrpc } from "./trial-grpc.ts";
+import { openProxy } from "./trial-proxy.ts";
 import { openUpstream, type Step } from "./upstream.ts";
 import { stoppedTime, type Time } from "./time.ts";
 
@@ -109,7 +110,7 @@ function came(error: unknown): Came {
   };
 }
 
-const transports = { fetch: openFetch, run: openRun, grpc: openGrpc };
+const transports = { fetch: openFetch, run: openRun, grpc: openGrpc, proxy: openProxy };
 
 /** Registers the same test once per transport; `except`: those of which it does not hold. */
 export function overTransports(

@@ -24,8 +24,8 @@ export interface Rule {
 /** What the calls to one target share. */
 export interface Shared {
   readonly budget: Budget;
-  /** How long a copy may be without an answer; `undefined`: nobody knows yet. */
-  delay(): number | undefined;
+  /** How long a copy may be without an answer; `undefined`: nobody knows yet, or no copy is wanted. */
+  delay(call: Call): number | undefined;
   /** Where percentiles are asked for. */
   readonly latencies: Latencies | undefined;
   /** A call has its outcome. */
@@ -74,7 +74,7 @@ export class Race<R> {
     this.#next = next;
     this.#rule = rule;
     this.#shared = shared;
-    this.#delay = shared.delay();
+    this.#delay = shared.delay(call);
     this.#first = new Copy(call, call.attempt, rule.env.now(), false);
     this.#send(this.#first, { ...call, signal: this.#first });
     this.#arm();

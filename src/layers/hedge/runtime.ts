@@ -46,7 +46,10 @@ export const buildHedge: Build<HedgeDefinition, State> = (definition, env, { lab
       const shared: Shared = {
         budget: retries ?? it.budget,
         latencies: it.latencies,
-        delay: () => delayOf(it),
+        delay: ({ payload: { orders } }) => {
+          if (orders?.hedging === undefined) return delayOf(it);
+          return orders.hedging ? (orders.attemptTimeoutMs ?? delayOf(it)) : undefined;
+        },
         ended: () => void it.budget.active--,
       };
       return (next) => (call) => {

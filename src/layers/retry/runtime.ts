@@ -20,6 +20,10 @@ export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { la
   const overflowed = (call: Call, bytes: number): void =>
     env.report(call, { layer: label, kind: "retry", what: "committed-by-overflow", detail: { bytes, buffer } });
 
+  const most = ({ payload: { orders } }: Call): number => orders?.attempts ?? attempts;
+  const worthAnother = <R>({ payload: { orders } }: Call, outcome: Outcome<R>): outcome is Failure<R> =>
+    worthIt(outcome) || orders?.retryOn?.(outcome) === true;
+
   const mayRepeat = (call: Call, failure: Failure<unknown>): boolean =>
     !failure.sent || (call.idempotent ?? (anyMethod || methods.has(call.method)));
 
@@ -34,7 +38,7 @@ export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { la
       });
     };
     if (call.signal?.aborted === true) return undefined;
-    if (done >= attempts) return stop("exhausted", { attempts });
+    if (done >= most(call)) return stop("exhausted", { attempts: most(call) });
     if (!mayRepeat(call, failure)) return stop("not-idempotent", { method: call.method });
     if (!call.payload.replayable) return stop("body-not-replayable", { buffer });
     const pushback = longestPushback === undefined ? undefined : failure.retryAfterMs;
@@ -57,7 +61,7 @@ export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { la
   async function again<R>(budget: Budget, next: Next<R>, call: Call, first: Failure<R>): Promise<Outcome<R>> {
     let outcome: Outcome<R> = first;
     let attempt = call;
-    for (let done = 1; worthIt(outcome); done++) {
+    for (let done = 1; worthAnother(call, outcome); done++) {
       const follows = following(budget, attempt, outcome, done);
       if (follows === undefined) return outcome;
       discard(outcome);
@@ -75,10 +79,10 @@ export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { la
   return {
     newState: () => newBudget(definition.budget),
     layer: (budget) => (next) => (call) => {
-      call.payload.keep?.(attempts > 1 ? buffer : 0, overflowed);
+      call.payload.keep?.(most(call) > 1 ? buffer : 0, overflowed);
       budget.active++;
       return next(call).then((outcome) => {
-        if (worthIt(outcome)) return again(budget, next, call, outcome).finally(() => budget.active--);
+        if (worthAnother(call, outcome)) return again(budget, next, call, outcome).finally(() => budget.active--);
         budget.active--;
         return outcome;
       });

@@ -19,6 +19,7 @@ interface Rule {
   /** Else until the head. */
   readonly untilEnd: boolean;
   readonly expired: (watch: Watch) => void;
+  readonly afterMs: number;
 }
 
 /** One call in this layer: its signal and its place among the deadlines in one object, since each call needs both. */
@@ -40,6 +41,10 @@ class Watch extends Abort implements Expiry {
     this.sentBefore = call.record.sent;
     this.#rule = rule;
     rule.deadlines.add(this);
+  }
+
+  get afterMs(): number {
+    return this.#rule.afterMs;
   }
 
   expired(): void {
@@ -74,17 +79,18 @@ export const buildTimeout: Build<TimeoutDefinition> = (definition, env, { label,
   const untilEnd = !insideRetry;
 
   function expired(watch: Watch): void {
-    const { call, headed, sentBefore } = watch;
+    const { call, headed, sentBefore, afterMs } = watch;
     const { record } = call;
     env.report(call, {
       layer: label,
       kind: "timeout",
       what: shadow ? "would-time-out" : "timed-out",
-      detail: { afterMs: after, waitingFor: headed ? "end" : "head" },
+      detail: { afterMs, waitingFor: headed ? "end" : "head" },
     });
     if (shadow) return;
     const what = untilEnd ? (headed ? "the response did not end" : "no response") : "an attempt got no response";
-    const error = new PolicyError("ERR_PREMESH_TIMEOUT", `policy ${record.policy}: ${what} within ${definition.after} (${record.target})`, {
+    const within = afterMs === after ? definition.after : `${afterMs}ms`;
+    const error = new PolicyError("ERR_PREMESH_TIMEOUT", `policy ${record.policy}: ${what} within ${within} (${record.target})`, {
       policy: record.policy,
       layer: label,
       attempts: record.attempts,
@@ -104,10 +110,19 @@ export const buildTimeout: Build<TimeoutDefinition> = (definition, env, { label,
     watch.abort(error);
   }
 
-  const rule: Rule = { deadlines: newDeadlines(after, env.timers), untilEnd, expired };
+  const ruleOf = (afterMs: number): Rule => ({ deadlines: newDeadlines(afterMs, env.timers), untilEnd, expired, afterMs });
+  const own = ruleOf(after);
+
+  /** That of the policy, or by order of a trusted caller one of its own. */
+  function ruleFor({ payload: { orders } }: Call): Rule {
+    const ordered = untilEnd ? orders?.callTimeoutMs : orders?.attemptTimeoutMs;
+    return ordered === undefined ? own : ruleOf(ordered);
+  }
+
   return stateless((next) => (call) => {
+    const rule = ruleFor(call);
     const watch = new Watch(call, rule);
-    const deadline = shadow ? call.deadline : Math.min(call.deadline, env.now() + after);
+    const deadline = shadow ? call.deadline : Math.min(call.deadline, env.now() + rule.afterMs);
     const endBy = untilEnd ? Math.min(call.endBy, deadline) : call.endBy;
     return next({ ...call, signal: watch, deadline, endBy }).then((outcome) => watch.settled(outcome));
   });

@@ -78,8 +78,9 @@ export function newOutgoing(socket: Socket, drained: () => void): Outgoing {
     end(trailers = NO_FIELDS) {
       if (frame === CHUNKED) pending += encodeTrailers(trailers);
       if (pending !== "") flush();
-      if (frame === CHUNKED || frame === RAW || frame === TO_END) return true;
-      return left === 0;
+      const whole = frame < 0 || left === 0;
+      frame = left = 0; // what ends twice, as at the close of the connection, has its mark once
+      return whole;
     },
   };
 }

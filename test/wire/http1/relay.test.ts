@@ -47,6 +47,14 @@ suite("HTTP/1.1 passed on", () => {
     assert.deepEqual(listener.count(), { connections: 1, exchanges: 0 });
   });
 
+  test("a chunked response that is its connection's last ends once", async (t) => {
+    const upstream = await rawServer(t, answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"));
+    const { address } = await wireTo(t, upstream.origin);
+    const client = await rawClient(t, address);
+    client.send("GET / HTTP/1.1\r\nHost: shop.internal\r\nConnection: close\r\n\r\n");
+    assert.match(await client.over, /\r\n\r\n2\r\nok\r\n0\r\n\r\n$/);
+  });
+
   test("a large body goes both ways unchanged, by length and by chunks", async (t) => {
     const origin = await nodeServer(t, (request, response) => request.pipe(response));
     const { address } = await wireTo(t, origin);
