@@ -2,6 +2,7 @@
 import type { TestContext } from "node:test";
 import { type Client, type ClientOptions, createClient } from "../../src/index.ts";
 import type { CallRecord } from "../../src/call/call.ts";
+import { thrown } from "../../src/call/refusal.ts";
 import { type Door, doorOf } from "../../src/transports/door.ts";
 import { ProxyCall } from "../../src/transports/proxy/call.ts";
 import type { ProxySettings } from "../../src/transports/proxy/context.ts";
@@ -11,6 +12,13 @@ import { newProxy } from "../../src/transports/proxy/proxy.ts";
 import { listen, type ListenOptions } from "../../src/wire/listen.ts";
 import { createUpstreams } from "../../src/wire/upstreams.ts";
 import type { Listener, Upstreams } from "../../src/wire/wire.ts";
+
+/** A call, seen inside. */
+export interface Seen {
+  readonly record: CallRecord;
+  /** What a caller in the process would have been thrown. */
+  error: unknown;
+}
 
 export interface Shim {
   readonly client: Client;
@@ -24,8 +32,8 @@ export interface Shim {
   logged(n: number): Promise<readonly Entry[]>;
   readonly upstreams: Upstreams;
   readonly listener: Listener;
-  /** The record of the call of that `x-request-id`. */
-  recordOf(requestId: string): CallRecord | undefined;
+  /** The call of that `x-request-id`, as it was in the process of the shim. */
+  callOf(requestId: string): Seen | undefined;
 }
 
 /** A shim under these policies, on loopback; closed when the test is over. It trusts its callers unless told otherwise. */
@@ -41,13 +49,18 @@ export async function openShim(
   const listening: string[] = [];
   const self = newOwnAddresses(() => listening);
   const upstreams = settings.upstreams ?? createUpstreams({ forbidden: self, ...wire });
-  const records = new Map<string, CallRecord>();
+  const calls = new Map<string, Seen>();
   const door = doorOf(client, "openShim");
   const watched: Door = {
     ...door,
     through: (ruled, call, conclude) => {
-      if (call.payload instanceof ProxyCall) records.set(call.payload.requestId, call.record);
-      return door.through(ruled, call, conclude);
+      if (!(call.payload instanceof ProxyCall)) return door.through(ruled, call, conclude);
+      const seen: Seen = { record: call.record, error: undefined };
+      calls.set(call.payload.requestId, seen);
+      return door.through(ruled, call, (outcome, one) => {
+        if (!outcome.ok && outcome.reply === undefined && outcome.response === undefined) seen.error = thrown(outcome, call.record);
+        return conclude(outcome, one);
+      });
     },
   };
   const proxy = newProxy({
@@ -79,6 +92,6 @@ export async function openShim(
     logged: (n) => (entries.length >= n ? Promise.resolve(entries) : new Promise((resolve) => waiting.push({ n, resolve }))),
     upstreams,
     listener,
-    recordOf: (requestId) => records.get(requestId),
+    callOf: (requestId) => calls.get(requestId),
   };
 }

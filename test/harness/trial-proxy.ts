@@ -1,7 +1,8 @@
 // A trial through the proxy: the same script, as a server behind a shim that a client without premesh calls; what the client is told is read from the wire.
+import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { remember } from "../../src/call/record.ts";
-import { definePolicy, type PolicyErrorCode } from "../../src/index.ts";
+import { definePolicy, PolicyError, type PolicyErrorCode } from "../../src/index.ts";
 import { type Answer, ask } from "./ask.ts";
 import { openShim } from "./shim.ts";
 import { stoppedTime, turns } from "./time.ts";
@@ -28,8 +29,8 @@ export const openProxy =
       call: async ({ signal, idempotent = true } = {}) => {
         const id = `call-${++calls}`;
         const known = (result: object): object => {
-          const record = shim.recordOf(id);
-          if (record !== undefined) remember(result, record);
+          const seen = shim.callOf(id);
+          if (seen !== undefined) for (const one of [result, seen.error]) remember(one, seen.record);
           return result;
         };
         try {
@@ -40,7 +41,7 @@ export const openProxy =
             headers: { "x-request-id": id },
             ...(signal === undefined ? {} : { signal }),
           });
-          return came(answer, known(answer));
+          return came(answer, known(answer), shim.callOf(id)?.error);
         } catch (error) {
           return { ok: false, status: undefined, error, refusal: undefined, result: known(Object(error) as object) }; // the cast: Object gives one
         }
@@ -59,7 +60,13 @@ const REFUSALS: Readonly<Record<string, PolicyErrorCode>> = {
   http_response_timeout: "ERR_PREMESH_TIMEOUT",
 };
 
-function came({ status, headers }: Answer, result: object): Came {
+/** The client is told in HTTP's words; that they fit the error that the process would have thrown is held here. */
+function came({ status, headers }: Answer, result: object, inside: unknown): Came {
   const error = /error=(\w+)/.exec(String(headers["proxy-status"]))?.[1] ?? "";
-  return { ok: status < 400, status, error: undefined, refusal: REFUSALS[error], result };
+  const refusal = REFUSALS[error];
+  if (!(inside instanceof PolicyError)) return { ok: status < 400, status, error: inside, refusal: undefined, result };
+  assert.equal(refusal, inside.code);
+  const { retryAfterMs } = inside;
+  assert.equal(headers["retry-after"], retryAfterMs === undefined ? undefined : String(Math.ceil(retryAfterMs / 1_000)));
+  return { ok: false, status, error: inside, refusal, result };
 }
