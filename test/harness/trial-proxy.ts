@@ -23,7 +23,7 @@ export const openProxy =
     };
     return {
       client: shim.client,
-      time: { now: time.now, pass },
+      time: { now: () => time.now(), pass },
       attempts: () => upstream.requests.length,
       arrived: async (n) => void (await upstream.arrived(n)),
       call: async ({ signal, idempotent = true } = {}) => {
