@@ -23,6 +23,7 @@ export function createUpstreams({ limits: some, tls, forbidden, clock }: Upstrea
   const openSecure = open(http1, http2);
   return {
     open: (to, head, ended, receiver) => {
+      if (to.tunnel === true) return http1.open(to, head, ended, receiver);
       if (to.origin.protocol === "https:") return openSecure(to, head, ended, receiver);
       return (to.version === "2" ? http2 : http1).open(to, head, ended, receiver);
     },

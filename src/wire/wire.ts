@@ -111,6 +111,13 @@ export interface Exchange extends Stream {
    * of the other protocol.
    */
   respond(head: ResponseHead, ended: boolean): void;
+  /**
+   * CONNECT only, and before `respond`: answers it with 200, and looks at the first bytes that come. HTTP in plaintext is served as further exchanges of this
+   * connection, to the authority of this one unless their target is a whole URL; this exchange is over then, and its receiver is told nothing. Of anything
+   * else, TLS above all, `opaque` is told, at once or later: then `respond` with 2xx lets the bytes through and sends no head, and with another status breaks
+   * the connection, since its client has been told 200.
+   */
+  accept(fields: Fields, opaque: () => void): void;
 }
 
 /** Who receives the response to a request that was sent. */
@@ -130,6 +137,8 @@ export interface Destination {
   readonly socketPath?: string | undefined;
   /** What it is to be over plaintext; over TLS the two ends agree (ALPN). */
   readonly version: "1.1" | "2";
+  /** For CONNECT: it is itself the other end. A plain connection to it is made, nothing of HTTP is said on it, and `head` tells 200 when it stands. */
+  readonly tunnel?: boolean | undefined;
 }
 
 /** Whether an address must not be called: asked with what a name was resolved to, `127.0.0.1` or `::1`, or the path of a unix socket and port 0, before it is connected to. */

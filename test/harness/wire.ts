@@ -1,6 +1,7 @@
 // Wire: a listener that passes everything on to one upstream, for one test.
 import { setImmediate as turn } from "node:timers/promises";
 import type { TestContext } from "node:test";
+import type { WireClock } from "../../src/wire/deadlines.ts";
 import { listen, type ListenOptions } from "../../src/wire/listen.ts";
 import { createUpstreams, type UpstreamsOptions } from "../../src/wire/upstreams.ts";
 import type { Exchange, Listener, Upstreams } from "../../src/wire/wire.ts";
@@ -56,4 +57,32 @@ export async function listenFor(
 /** Once a condition holds, turn after turn of the event loop. */
 export async function eventually(holds: () => boolean): Promise<void> {
   while (!holds()) await turn();
+}
+
+export interface ManualClock extends WireClock {
+  /** Lets so many milliseconds pass. */
+  pass(ms: number): void;
+}
+
+/** Time that stands still until the test lets it pass. */
+export function manualClock(): ManualClock {
+  let now = 1_000;
+  const timers = new Map<object, { readonly due: () => void; readonly at: number }>();
+  return {
+    now: () => now,
+    setTimer(due, ms) {
+      const timer = {};
+      timers.set(timer, { due, at: now + ms });
+      return timer;
+    },
+    clearTimer: (timer) => void timers.delete(timer as object), // the cast: it is what setTimer gave
+    pass(ms) {
+      now += ms;
+      for (const [timer, { due, at }] of timers) {
+        if (at > now) continue;
+        timers.delete(timer);
+        due();
+      }
+    },
+  };
 }

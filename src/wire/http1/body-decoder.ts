@@ -3,6 +3,7 @@ import type { Limits } from "../limits.ts";
 import { NO_FIELDS, type Fields } from "../wire.ts";
 import { newFacts, readFields } from "./fields.ts";
 import { CHUNKED, TO_END, type Frame } from "./frame.ts";
+import type { Inbox } from "./inbox.ts";
 import { newHeadReader } from "./head-reader.ts";
 import { VALUE } from "./syntax.ts";
 
@@ -147,4 +148,16 @@ export function newBodyDecoder(limits: Limits): BodyDecoder {
     },
   };
   return decoder;
+}
+
+/** Throws away a body that has come along with its head and that nobody wants. Whether that is all of it. */
+export function skipBody(decoder: BodyDecoder, inbox: Inbox): boolean {
+  while (inbox.bytes !== undefined) {
+    decoder.at = inbox.at;
+    const state = decoder.read(inbox.bytes);
+    inbox.used(decoder.at);
+    if (state === "end" || (state === "chunk" && decoder.complete)) return true;
+    if (state !== "chunk") return false;
+  }
+  return false;
 }

@@ -239,7 +239,7 @@ export function newHttp1Client(socket: Socket, owner: Http1Owner): Http1Client {
     },
   };
 
-  const inbox = newInbox(socket, { step, ended, held: () => current !== undefined && !current.wanted });
+  const inbox = newInbox(socket, { step, ended, held: (left) => left || (current !== undefined && !current.wanted) });
   socket.on("error", (cause) => breakOff("reset", cause));
   socket.on("close", () => {
     deadlines.remove(waiting);

@@ -23,6 +23,8 @@ export interface Line {
   flow(wanted: boolean): void;
   /** The response begins. True: it is the connection's last. */
   begins(): boolean;
+  /** Looks at the first bytes of a tunnel. */
+  sniffs(opaque: () => void): void;
   /** The connection has gone over to another protocol. */
   switched(): void;
   /** Nothing more goes out for the exchange. */
@@ -48,6 +50,8 @@ export class Http1Exchange implements Exchange {
   /** The response's body is not sent, whatever is written: the request was HEAD, or the status has none. */
   #mute = false;
   #raw = false;
+  /** CONNECT: 200 is out, before anyone knew what becomes of it. */
+  #accepted = false;
   #expects: boolean;
   readonly #line: Line;
   readonly #minor: 0 | 1;
@@ -82,16 +86,26 @@ export class Http1Exchange implements Exchange {
     if (head.status === 100) this.#expects = false;
   }
 
+  accept(fields: Fields, opaque: () => void): void {
+    if (this.head.method !== "CONNECT" || this.responded || this.#accepted || !this.#line.isAt(this)) return;
+    const encoded = encodeResponse({ status: 200, fields }, false, { method: "CONNECT", minor: this.#minor }, false);
+    if (encoded === undefined) return this.#line.drop(false);
+    this.#accepted = true;
+    this.#line.out.head(encoded.text, RAW);
+    this.#line.sniffs(opaque);
+  }
+
   respond(head: ResponseHead, ended: boolean): void {
     if (this.responded || !this.#line.isAt(this)) return;
     const { method, upgrade } = this.head;
     this.responded = true;
+    if (this.#accepted && (head.status < 200 || head.status > 299)) return this.#line.drop(true);
     if (head.status === 101 ? upgrade !== undefined : method === "CONNECT" && head.status >= 200 && head.status < 300) {
       const text =
         head.status === 101 ? encodeInterim(head, upgrade) : encodeResponse(head, false, { method, minor: this.#minor }, false)?.text;
       if (text === undefined) return this.#line.drop(false);
       this.#raw = true;
-      this.#line.out.head(text, RAW);
+      this.#line.out.head(this.#accepted ? "" : text, RAW);
       this.#line.switched();
       if (ended) this.end();
       return;

@@ -3,6 +3,7 @@ import type { Limits } from "../limits.ts";
 import type { RequestHead, ResponseHead } from "../wire.ts";
 import { readFields, type Facts } from "./fields.ts";
 import { CONFLICT, frameOf, TO_END, UNKNOWN_CODING, UNTOLD, type Frame } from "./frame.ts";
+import { tunnelAuthority } from "./tunnel.ts";
 import { isAuthority, isPath, listHas, TOKEN } from "./syntax.ts";
 
 /** A request's head, and what its connection has to know of it. */
@@ -37,7 +38,7 @@ function targetOf(method: string, target: string): { scheme: string; authority: 
 }
 
 /** Reads the head of a request: its lines, each with its CRLF. `tunnel`: the authority of the CONNECT that the request came through. */
-export function parseRequest(text: string, facts: Facts, limits: Limits): ParsedRequest | Refused {
+export function parseRequest(text: string, facts: Facts, limits: Limits, tunnel: string | undefined): ParsedRequest | Refused {
   let at = 0;
   while (TOKEN[text.charCodeAt(at)] === 1) at++;
   if (at === 0 || text.charCodeAt(at) !== 32) return 400;
@@ -56,7 +57,7 @@ export function parseRequest(text: string, facts: Facts, limits: Limits): Parsed
   if (fault !== undefined) return fault === "syntax" ? 400 : 431;
   if (facts.hosts > 1 || (facts.hosts === 1 ? !isAuthority(facts.host) : minor === 1)) return 400;
 
-  let { host: authority } = facts;
+  let authority = tunnel === undefined ? facts.host : tunnelAuthority(facts.host, tunnel);
   let path = target;
   let scheme = "http";
   let absolute = false;

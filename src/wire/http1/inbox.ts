@@ -5,8 +5,8 @@ import type { Socket } from "node:net";
 export interface Reader {
   /** Uses some of the bytes, from {@link Inbox.at} on. False: nothing can be done with them for now. */
   step(bytes: Buffer): boolean;
-  /** Whether nothing more should come, even when all that has come is used. */
-  held(): boolean;
+  /** Whether nothing more should come. `left`: not all that has come is used. */
+  held(left: boolean): boolean;
   /** The peer sends no more, and all that came is used. May be said again. */
   ended(): void;
 }
@@ -19,13 +19,19 @@ export interface Inbox {
   readonly over: boolean;
   used(upTo: number): void;
   /** Gives away all that is there. */
-  take(): Uint8Array;
+  take(): Buffer;
   drop(): void;
   /** Goes on with what has come, as far as it can be used, and sets the brake. */
   readonly run: () => void;
   /** Sets the brake or loosens it. */
   stop(stopping: boolean): void;
+  /** From now on throws away what comes: so that the peer of a connection that is about to close sees the answer (RFC 9112 9.6). Within a bound. */
+  discard(): void;
+  /** Lets go of the socket. Gives what is not used yet. */
+  release(): Buffer;
 }
+
+const DISCARDED = 256 * 1024;
 
 export function newInbox(socket: Socket, reader: Reader, first?: Buffer): Inbox {
   let bytes: Buffer | undefined = first;
@@ -33,14 +39,22 @@ export function newInbox(socket: Socket, reader: Reader, first?: Buffer): Inbox 
   let over = false;
   let running = false;
   let stopped = false;
+  let discarded = -1;
 
   function run(): void {
     if (running) return;
     running = true;
-    while (bytes !== undefined && reader.step(bytes));
+    while (bytes !== undefined && discarded < 0 && reader.step(bytes));
     running = false;
-    inbox.stop(bytes !== undefined || reader.held());
+    if (discarded >= 0) trash();
+    else inbox.stop(reader.held(bytes !== undefined));
     if (over && bytes === undefined) reader.ended();
+  }
+
+  function trash(): void {
+    discarded += bytes?.length ?? 0;
+    inbox.drop();
+    if (discarded > DISCARDED) socket.destroy();
   }
 
   const inbox: Inbox = {
@@ -58,7 +72,7 @@ export function newInbox(socket: Socket, reader: Reader, first?: Buffer): Inbox 
       if (bytes !== undefined && at >= bytes.length) inbox.drop();
     },
     take() {
-      const all = bytes === undefined ? new Uint8Array() : at === 0 ? bytes : bytes.subarray(at);
+      const all = bytes === undefined ? Buffer.alloc(0) : at === 0 ? bytes : bytes.subarray(at);
       inbox.drop();
       return all;
     },
@@ -73,16 +87,26 @@ export function newInbox(socket: Socket, reader: Reader, first?: Buffer): Inbox 
       if (stopping) socket.pause();
       else socket.resume();
     },
+    discard() {
+      discarded = 0;
+      trash();
+      inbox.stop(false);
+    },
+    release() {
+      socket.removeListener("data", read).removeListener("end", end);
+      return inbox.take();
+    },
   };
 
-  socket.on("data", (chunk: Buffer) => {
+  const read = (chunk: Buffer): void => {
     bytes = bytes === undefined ? chunk : Buffer.concat([bytes.subarray(at), chunk]);
     at = 0;
     run();
-  });
-  socket.on("end", () => {
+  };
+  const end = (): void => {
     over = true;
     if (bytes === undefined) reader.ended();
-  });
+  };
+  socket.on("data", read).on("end", end);
   return inbox;
 }

@@ -2,43 +2,43 @@
 import type { Socket } from "node:net";
 import type { Counted, Host, Served } from "../serve.ts";
 import { NO_FIELDS, type BreakReason } from "../wire.ts";
-import { newBodyDecoder } from "./body-decoder.ts";
+import { serveHttp2 } from "../http2/server.ts";
+import { newBodyDecoder, skipBody } from "./body-decoder.ts";
 import { statusLine } from "./encode.ts";
 import { Http1Exchange, type Line } from "./exchange.ts";
-import { newFacts } from "./fields.ts";
-import { newHeadReader } from "./head-reader.ts";
 import { newInbox } from "./inbox.ts";
-import { parseRequest, type ParsedRequest } from "./heads.ts";
 import { newOutgoing } from "./outgoing.ts";
 import { newPatience } from "./patience.ts";
+import { newRequestReader } from "./request-reader.ts";
+import { tunnelProtocol, type TunnelProtocol } from "./tunnel.ts";
 
-type Phase = "head" | "body" | "answer" | "raw" | "discard";
-
-/** Bytes that are read and thrown away from a connection that is about to close, so that its peer sees the answer (RFC 9112 9.6). */
-const DISCARDED = 256 * 1024;
+type Phase = "head" | "body" | "answer" | "sniff" | "raw" | "discard";
 
 const STATUS_OF: Readonly<Partial<Record<BreakReason, number>>> = { protocol: 400, "too-large": 413, slow: 408 };
 
 /** Serves a connection. `first`: bytes that were read from it already. */
 export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection: Counted): Served {
   const { limits, deadlines } = host;
-  const facts = newFacts();
-  const reader = newHeadReader(limits.headBytes);
+  const reader = newRequestReader(limits);
   const decoder = newBodyDecoder(limits);
   let phase: Phase = "head";
   let current: Http1Exchange | undefined;
   let wanted = false;
   let last = false;
   let rawEnded = false;
-  let discarded = 0;
   let length = 0;
+  /** The authority of the CONNECT that the connection has become a tunnel of. */
+  let tunnel: string | undefined;
+  let opaque: (() => void) | undefined;
+  let handed: Served | undefined; // HTTP/2 came through the tunnel
   const out = newOutgoing(socket, () => {
     patience.write(false);
     current?.receiver?.drained();
   });
 
   const patience = newPatience(limits, deadlines, () => {
-    if (phase === "discard" || patience.stalled || (phase === "head" && !reader.begun)) breakOff("slow");
+    if (phase === "sniff") settle("opaque");
+    else if (phase === "discard" || patience.stalled || (phase === "head" && !reader.begun)) breakOff("slow");
     else fail("slow");
   });
 
@@ -72,20 +72,17 @@ export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection
   function linger(): void {
     out.end(NO_FIELDS);
     phase = "discard";
-    inbox.drop();
     patience.write(false);
     patience.read(limits.lingerMs);
     socket.end();
-    inbox.stop(false);
+    inbox.discard();
   }
 
   function step(bytes: Buffer): boolean {
     if (phase === "head") return readHead(bytes);
-    if (phase === "discard") {
-      discarded += bytes.length;
-      if (discarded > DISCARDED) socket.destroy();
-      inbox.drop();
-      return false;
+    if (phase === "sniff") {
+      settle(tunnelProtocol(bytes, limits.lineBytes));
+      return phase !== "sniff" && phase !== "answer";
     }
     if (phase === "answer" || !wanted) return false;
     if (phase === "body") return readBody(bytes);
@@ -95,29 +92,10 @@ export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection
 
   function readHead(bytes: Buffer): boolean {
     const begun = reader.begun;
-    const state = reader.read(bytes, inbox.at);
-    if (state === "more") {
-      inbox.used(bytes.length);
-      if (!begun) patience.read(limits.headMs);
-      return false;
-    }
-    if (state !== "done") {
-      fail("protocol", state === "bad" ? 400 : 431);
-      return false;
-    }
-    inbox.used(reader.rest);
-    // RFC 9112 2.2: one empty line before a request is let by.
-    const text = reader.text.charCodeAt(0) === 13 ? reader.text.slice(2) : reader.text;
-    const parsed = parseRequest(text, facts, limits);
-    if (typeof parsed === "number") {
-      fail("protocol", parsed);
-      return false;
-    }
-    begin(parsed);
-    return true;
-  }
-
-  function begin(parsed: ParsedRequest): void {
+    const parsed = reader.read(bytes, inbox, tunnel);
+    if (parsed === undefined && !begun) patience.read(limits.headMs);
+    if (typeof parsed === "number") fail("protocol", parsed);
+    if (typeof parsed !== "object") return false;
     connection.requests++;
     last = parsed.last;
     patience.read(Infinity);
@@ -128,6 +106,7 @@ export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection
     current = new Http1Exchange(line, parsed);
     host.begun();
     host.exchange(current);
+    return true;
   }
 
   function readBody(bytes: Buffer): boolean {
@@ -154,19 +133,21 @@ export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection
     exchange.receiver?.end(decoder.trailers);
   }
 
-  /** Throws away a body that has come along with its head and that nobody wants. Whether that is all of it. */
-  function skip(): boolean {
-    while (inbox.bytes !== undefined) {
-      decoder.at = inbox.at;
-      const state = decoder.read(inbox.bytes);
-      inbox.used(decoder.at);
-      if (state === "chunk" && !decoder.complete) continue;
-      if (state !== "end" && state !== "chunk") return false;
+  /** What a tunnel carries is known. */
+  function settle(protocol: TunnelProtocol): void {
+    if (protocol === "more") return;
+    patience.read(Infinity);
+    if (protocol === "opaque") {
       phase = "answer";
-      if (current !== undefined) current.complete = true;
-      return true;
+      opaque?.();
+      return;
     }
-    return false;
+    tunnel = leave()?.head.authority;
+    phase = "head";
+    if (protocol === "http1") return;
+    deadlines.remove(patience);
+    socket.removeListener("error", failed).removeListener("close", closed);
+    handed = serveHttp2(socket, inbox.release(), host, connection);
   }
 
   /** The response is sent whole. */
@@ -201,9 +182,19 @@ export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection
       else inbox.run();
     },
     begins() {
-      if (phase === "body" && !wanted && current?.receiver === undefined && !skip()) last = true;
+      if (phase === "body" && !wanted && current !== undefined && current.receiver === undefined) {
+        current.complete = skipBody(decoder, inbox);
+        if (current.complete) phase = "answer";
+        else last = true;
+      }
       if (host.draining) last = true;
       return last;
+    },
+    sniffs(told) {
+      phase = "sniff";
+      opaque = told;
+      patience.read(limits.sniffMs);
+      inbox.run();
     },
     switched() {
       phase = "raw";
@@ -231,17 +222,23 @@ export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection
     else socket.end();
   }
 
-  const inbox = newInbox(socket, { step, ended, held: () => (phase === "body" || phase === "raw") && !wanted }, first);
-  socket.on("error", (cause) => breakOff("reset", cause));
-  socket.on("close", () => {
+  const inbox = newInbox(
+    socket,
+    { step, ended, held: (left) => phase !== "sniff" && (left || ((phase === "body" || phase === "raw") && !wanted)) },
+    first,
+  );
+  const failed = (cause: Error): void => breakOff("reset", cause);
+  const closed = (): void => {
     deadlines.remove(patience);
     breakOff("reset");
-  });
+  };
+  socket.on("error", failed).on("close", closed);
   deadlines.add(patience);
   inbox.run();
 
   return {
     drain() {
+      handed?.drain();
       last = true;
       if (current === undefined && phase === "head" && !reader.begun) linger();
     },

@@ -5,6 +5,7 @@ import type { Limits } from "../limits.ts";
 import type { Destination, RequestHead, Upstreams } from "../wire.ts";
 import { Attempt } from "./attempt.ts";
 import { newHttp1Pool, type Http1Pool } from "./pool.ts";
+import { newTunnels } from "./tunnels.ts";
 
 export function newHttp1Upstreams(dial: Dial, limits: Limits, deadlines: Deadlines): Upstreams {
   const pools = new Map<string, Http1Pool>();
@@ -31,10 +32,13 @@ export function newHttp1Upstreams(dial: Dial, limits: Limits, deadlines: Deadlin
     return pool;
   }
 
+  const tunnels = newTunnels(dial, limits, deadlines);
+
   return {
     open(to, head, ended, receiver) {
       const attempt = new Attempt(head, ended, receiver);
-      if (!closing) poolOf(to, head).open(attempt);
+      if (!closing && to.tunnel === true) tunnels.open(to, attempt);
+      else if (!closing) poolOf(to, head).open(attempt);
       else {
         queueMicrotask(() => {
           if (!attempt.over) receiver.broken({ why: "connect", cause: new Error("No more requests are sent: it is closing") });
@@ -43,11 +47,11 @@ export function newHttp1Upstreams(dial: Dial, limits: Limits, deadlines: Deadlin
       }
       return attempt;
     },
-    close() {
+    async close() {
       closing = true;
       for (const pool of pools.values()) pool.close();
       if (pools.size === 0) closed.resolve();
-      return closed.promise;
+      await Promise.all([closed.promise, tunnels.close()]);
     },
   };
 }

@@ -127,6 +127,11 @@ export class Http2Exchange extends Flow<ServerHttp2Stream> implements Exchange, 
     deadlines.add(this);
   }
 
+  /** Tunnels over HTTP/2 are not looked into. */
+  accept(_fields: Fields, opaque: () => void): void {
+    opaque();
+  }
+
   /** The response is out. The rest of a request that it has not waited for is not wanted (RFC 9113, 8.1). */
   protected override sent(): void {
     if (!this.whole && !this.#tunnel) setImmediate(() => this.close(NO_ERROR));
