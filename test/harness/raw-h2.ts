@@ -69,6 +69,8 @@ export interface Raw {
   send(...frames: readonly Uint8Array[]): void;
   /** The first frame that fits, come or to come; `undefined`: the connection is closed and there is none. */
   first(fits: (frame: Frame) => boolean): Promise<Frame | undefined>;
+  /** Does something with every frame of a type that comes from now on. */
+  each(type: number, act: (frame: Frame) => void): void;
   /** The connection is closed. */
   readonly closed: Promise<void>;
   /** Reads no more until the hand that it gives is used. */
@@ -79,6 +81,7 @@ export interface Raw {
 export function raw(socket: Socket, preface = 0): Raw {
   const frames: Frame[] = [];
   const waiting = new Set<{ fits(frame: Frame): boolean; resolve(frame: Frame | undefined): void }>();
+  const acts: { readonly type: number; readonly act: (frame: Frame) => void }[] = [];
   let rest = Buffer.alloc(0);
   let skip = preface;
   socket.on("data", (chunk: Buffer) => {
@@ -92,6 +95,7 @@ export function raw(socket: Socket, preface = 0): Raw {
       const one: Frame = { type: rest[3] ?? 0, flags: rest[4] ?? 0, id: rest.readUInt32BE(5), payload: rest.subarray(9, 9 + length) };
       rest = rest.subarray(9 + length);
       frames.push(one);
+      for (const { type, act } of acts) if (type === one.type) act(one);
       for (const wait of waiting) if (wait.fits(one)) wait.resolve(one);
     }
   });
@@ -116,6 +120,7 @@ export function raw(socket: Socket, preface = 0): Raw {
       waiting.add(wait);
       return promise.finally(() => waiting.delete(wait));
     },
+    each: (type, act) => acts.push({ type, act }),
     closed,
     stall: () => {
       socket.pause();
@@ -138,7 +143,7 @@ export async function rawClient(t: TestContext, port: number, settings: Uint8Arr
 export async function rawServer(
   t: TestContext,
   accept: (peer: Raw, n: number) => void,
-): Promise<{ readonly port: number; readonly origin: URL; count(): number }> {
+): Promise<{ readonly port: number; readonly origin: URL; readonly count: () => number }> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);

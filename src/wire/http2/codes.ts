@@ -6,6 +6,7 @@ export const {
   NGHTTP2_NO_ERROR: NO_ERROR,
   NGHTTP2_PROTOCOL_ERROR: PROTOCOL_ERROR,
   NGHTTP2_INTERNAL_ERROR: INTERNAL_ERROR,
+  NGHTTP2_STREAM_CLOSED: STREAM_CLOSED,
   NGHTTP2_REFUSED_STREAM: REFUSED_STREAM,
   NGHTTP2_CANCEL: CANCEL,
   NGHTTP2_ENHANCE_YOUR_CALM: ENHANCE_YOUR_CALM,
@@ -21,6 +22,12 @@ export function codeOf(why: BreakReason): number {
 
 /** Why a stream is over that was closed with a code before its message was complete. `asked`: who resets it is who asked. */
 export function breakBy(code: number, asked: boolean, cause: unknown): Break {
+  if (isGarbage(cause)) return { why: "protocol", cause };
   const why = code === REFUSED_STREAM ? "refused" : code === PROTOCOL_ERROR ? "protocol" : asked && code === CANCEL ? "cancelled" : "reset";
   return { why, code, cause };
+}
+
+/** The connection was ended by nghttp2, on what the peer sent over it. */
+export function isGarbage(cause: unknown): boolean {
+  return cause instanceof Error && "code" in cause && cause.code === "ERR_HTTP2_ERROR";
 }

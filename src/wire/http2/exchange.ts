@@ -38,7 +38,7 @@ export class Http2Exchange extends Flow<ServerHttp2Stream> implements Exchange, 
   protected readonly asked = true;
   readonly #bounds: ExchangeBounds;
   readonly #begun: number;
-  readonly #gone: (hasty: boolean) => void;
+  readonly #gone: (code: number, hasty: boolean) => void;
   #tunnel = false;
   /** Until when the client must have taken what was written. */
   dueAt = Infinity;
@@ -50,7 +50,7 @@ export class Http2Exchange extends Flow<ServerHttp2Stream> implements Exchange, 
     head: RequestHead,
     connection: Connection,
     bounds: ExchangeBounds,
-    gone: (hasty: boolean) => void,
+    gone: (code: number, hasty: boolean) => void,
   ) {
     super(bounds.limits.headBytes);
     this.head = head;
@@ -154,7 +154,7 @@ export class Http2Exchange extends Flow<ServerHttp2Stream> implements Exchange, 
     const { deadlines } = this.#bounds;
     if (this.#timed) deadlines.remove(this);
     const unanswered = code !== NO_ERROR && !this.silent && this.stream?.headersSent === false;
-    this.#gone(unanswered && deadlines.after(0) - this.#begun <= HASTY_MS);
+    this.#gone(code, unanswered && deadlines.after(0) - this.#begun <= HASTY_MS);
   }
 }
 

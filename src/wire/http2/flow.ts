@@ -20,6 +20,8 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
   #trailersIn: Fields = NO_FIELDS;
   #trailersOut: Fields = NO_FIELDS;
   #cause: unknown = undefined;
+  /** What was not read before the stream was gone, of a message that has come whole. */
+  #rest: Uint8Array[] | undefined = undefined;
   readonly #headBytes: number;
 
   /** `headBytes`: how large trailers may be. */
@@ -51,7 +53,8 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
 
   resume(): void {
     this.#paused = false;
-    if (this.#receiver !== undefined) this.stream?.resume();
+    if (this.#rest !== undefined) this.#giveRest();
+    else if (this.#receiver !== undefined) this.stream?.resume();
   }
 
   protected attach(stream: S): void {
@@ -108,6 +111,11 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
 
   /** Whether all of the message has come, now that the stream has no more to give. */
   protected abstract isWhole(stream: S): boolean;
+  /** Whether it has come whole, read or not, where that matters once the stream is gone. */
+  protected hasCome(): boolean {
+    return false;
+  }
+
   /** All of it has been given. */
   protected abstract received(): void;
   /** The last of what goes out was handed over. */
@@ -128,7 +136,7 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
 
   #end(): void {
     const { stream } = this;
-    if (this.#silent || stream === undefined || !this.isWhole(stream)) return; // the break is told when the stream is closed
+    if (this.#silent || this.whole || stream === undefined || !this.isWhole(stream)) return; // the break is told when the stream is closed
     this.whole = true;
     this.#receiver?.end(this.#trailersIn);
     this.received();
@@ -159,6 +167,23 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
   #closed(): void {
     const code = this.stream?.rstCode ?? NO_ERROR;
     this.gone(code);
+    if (!this.#silent && !this.whole && this.hasCome()) return this.#readRest();
     if (!(this.ended && this.whole && code === NO_ERROR)) this.#tell(this.breakAt(code, this.#cause));
+  }
+
+  /** Node destroys a stream with its connection, and what was not read of it is in its buffer still. */
+  #readRest(): void {
+    this.#rest = [];
+    for (let chunk: unknown = this.stream?.read(); chunk instanceof Uint8Array; chunk = this.stream?.read()) this.#rest.push(chunk);
+    this.#giveRest();
+  }
+
+  #giveRest(): void {
+    const rest = this.#rest ?? [];
+    while (!this.#paused && !this.#silent) {
+      const chunk = rest.shift();
+      if (chunk === undefined) return this.#end();
+      this.#receiver?.data(chunk);
+    }
   }
 }

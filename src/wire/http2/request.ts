@@ -96,6 +96,10 @@ export class Http2Request extends Flow<ClientHttp2Stream> {
     return this.#complete;
   }
 
+  protected override hasCome(): boolean {
+    return this.#complete;
+  }
+
   protected override received(): void {
     if (this.#tunnel) return;
     // the response is complete: what is left of the request is of no use
@@ -109,8 +113,7 @@ export class Http2Request extends Flow<ClientHttp2Stream> {
   }
 
   protected override breakAt(code: number, cause: unknown): Break {
-    const lost = this.#session?.lost(this.stream?.id ?? 0);
-    return lost === undefined ? super.breakAt(code, cause) : { ...lost, cause: lost.cause ?? cause };
+    return this.#session?.lost(this.stream?.id ?? 0, cause) ?? super.breakAt(code, cause);
   }
 
   protected override gone(): void {

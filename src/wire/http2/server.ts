@@ -7,7 +7,7 @@ import { newAllowance } from "./allowance.ts";
 import { ENHANCE_YOUR_CALM, PROTOCOL_ERROR, REFUSED_STREAM } from "./codes.ts";
 import { Http2Exchange } from "./exchange.ts";
 import { requestHead } from "./fields.ts";
-import { callNodeFloods, nodeOptions } from "./node.ts";
+import { nodeOptions, tame } from "./node.ts";
 
 /** Serves a connection. `first`: bytes that were read from it already. */
 export function serveHttp2(socket: Socket, first: Buffer, host: Host, connection: Counted): Served {
@@ -18,7 +18,7 @@ export function serveHttp2(socket: Socket, first: Buffer, host: Host, connection
     socket,
     nodeOptions(limits, { maxConcurrentStreams: limits.streams, enableConnectProtocol: true }),
   );
-  callNodeFloods(session);
+  const streamGone = tame(session);
   session.setLocalWindowSize(limits.connectionWindow);
   const resets = newAllowance(limits.resets, deadlines);
   const pings = newAllowance(limits.pings, deadlines);
@@ -39,7 +39,8 @@ export function serveHttp2(socket: Socket, first: Buffer, host: Host, connection
     session.destroy(new Error(`Too many ${what}`), ENHANCE_YOUR_CALM);
   }
 
-  function ended(hasty: boolean): void {
+  function ended(code: number, hasty: boolean): void {
+    streamGone(code);
     host.ended();
     open--;
     if (open === 0) idle.dueAt = deadlines.after(session.closed ? limits.lingerMs : limits.idleMs);

@@ -5,8 +5,8 @@ import type { Deadlines, Waiting } from "../deadlines.ts";
 import type { Limits } from "../limits.ts";
 import type { Break } from "../wire.ts";
 import { newAllowance } from "./allowance.ts";
-import { NO_ERROR } from "./codes.ts";
-import { callNodeFloods, nodeOptions } from "./node.ts";
+import { isGarbage, NO_ERROR } from "./codes.ts";
+import { nodeOptions, tame } from "./node.ts";
 
 export interface UpstreamSession {
   /** How many more streams it takes now. */
@@ -17,8 +17,8 @@ export interface UpstreamSession {
   reset(stream: ClientHttp2Stream, code: number): boolean;
   /** A stream is gone. */
   left(stream: ClientHttp2Stream): void;
-  /** Why a stream is gone that the connection took along. */
-  lost(id: number): Break | undefined;
+  /** Why a stream is gone that the connection took along; `cause`: what the stream was told. */
+  lost(id: number, cause: unknown): Break | undefined;
   /** Takes no more, and goes when its streams are over. */
   close(): void;
 }
@@ -44,7 +44,7 @@ export function openSession(
 ): Promise<UpstreamSession> {
   const { promise, resolve, reject } = Promise.withResolvers<UpstreamSession>();
   const session = connect(origin, { ...nodeOptions(limits, {}), createConnection: () => socket });
-  callNodeFloods(session);
+  const streamGone = tame(session);
   session.setLocalWindowSize(limits.connectionWindow);
   const resets = newAllowance(limits.upstreamResets, deadlines);
   let active = 0;
@@ -126,15 +126,17 @@ export function openSession(
       return false;
     },
     left: (stream) => {
+      streamGone(stream.rstCode);
       active--;
       parted.delete(stream);
       wait();
       if (!going) on.free();
       else if (active === parted.size) session.destroy(undefined, NO_ERROR); // nobody waits for what is left
     },
-    lost: (id) => {
-      if (id > lastId) return { why: "refused", code: goawayCode, cause: failure };
-      return session.destroyed ? { why: "reset", code: goawayCode, cause: failure } : undefined;
+    lost: (id, cause) => {
+      if (id > lastId) return { why: "refused", code: goawayCode, cause: failure ?? cause };
+      if (!session.destroyed) return undefined;
+      return { why: isGarbage(failure ?? cause) ? "protocol" : "reset", code: goawayCode, cause: failure ?? cause };
     },
     close: () => {
       go();
