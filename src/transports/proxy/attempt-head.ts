@@ -23,8 +23,13 @@ export function addressed(call: Call, payload: ProxyPayload, nth: number, span: 
   const there = origin === undefined ? undefined : new URL(origin);
   const url = endpoint?.url ?? there ?? payload.to.origin;
   const name = authority ?? there?.host ?? head.authority;
+  if (payload.to.tunnel === true) return { to: { ...payload.to, origin: plainly(url) }, head: { ...head, authority: name, fields } };
   return { to: { origin: url, version: payload.to.version }, head: { ...head, authority: name, scheme: schemeOf(url), fields } };
 }
+
+/** The same address, where bytes alone are to go, whatever they are. */
+const plainly = ({ protocol, hostname, port }: URL): URL =>
+  new URL(`http://${hostname}:${port === "" && protocol === "https:" ? 443 : port}`);
 
 const schemeOf = ({ protocol }: URL): "http" | "https" => (protocol === "https:" ? "https" : "http");
 

@@ -79,7 +79,8 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
     this.to = to;
     this.#ruled = ruled;
     this.bodyless = exchange.bodyless;
-    this.messages = this.bodyless && head.upgrade === undefined ? undefined : new Messages(context.pool);
+    const bytes = head.upgrade !== undefined || head.method === "CONNECT"; // that may come behind a switch
+    this.messages = this.bodyless && !bytes ? undefined : new Messages(context.pool);
     this.#intake = this.messages === undefined ? undefined : new Intake(exchange, this.messages);
     this.requestId = request.requestId ?? randomUUID();
     this.fields = requestFields(exchange, request, context, this.requestId, trusted);

@@ -1,7 +1,7 @@
 // The proxy: an exchange becomes a call, which goes through the policy that it matches; or gets an answer at once.
 import { randomUUID } from "node:crypto";
 import { Code } from "../../call/codes.ts";
-import type { Exchange } from "../../wire/wire.ts";
+import type { Destination, Exchange } from "../../wire/wire.ts";
 import type { Ruled } from "../door.ts";
 import { poolOf } from "../pool.ts";
 import { answer } from "./answer.ts";
@@ -30,7 +30,12 @@ export function newProxy(settings: ProxySettings): Proxy {
     const request = readRequest(exchange);
     const made = madeOut(context, exchange, request);
     if ("error" in made) return refuse(context, exchange, request, made);
-    return withinItsTrace(request, () => new ProxyCall(context, exchange, made).start(made.trusted));
+    const start = (): void => new ProxyCall(context, exchange, made).start(made.trusted);
+    if (made.to.tunnel !== true) return withinItsTrace(request, start);
+    // HTTP that comes through it is served as exchanges of its own; only what nobody can look into is a call itself
+    const open = made.ruled !== undefined || settings.allowAny;
+    const refused = (): void => refuse(context, exchange, request, noPolicyReply(exchange.head.authority));
+    return exchange.accept(["via", context.viaOf[exchange.version]], open ? start : refused);
   };
 }
 
@@ -41,15 +46,20 @@ function madeOut(context: Context, exchange: Exchange, request: Request): Asked 
   if (isLooping(request.via, via)) return ownReply(508, "proxy_loop_detected", "the request has come by here before", LOOP, Code.INTERNAL);
   if (request.maxForwards === 0 && counts(request)) return traced(request);
   const isTunnel = head.method === "CONNECT" && head.upgrade === undefined;
+  if (isTunnel && app !== undefined) return ownReply(405, "http_request_denied", "tunnels are for calls that go out", NOT_HTTP);
   const site = siteOf(isTunnel ? "https" : head.scheme, head.authority);
   if (site === undefined) return ownReply(400, "http_request_error", "the request names no host that is one", NOT_HTTP);
   const ruled = ruledFor(context, request, site);
   const version = isGrpc ? "2" : "1.1";
   const trusted = trusts(exchange.connection);
   if (app !== undefined) return { request, target: app.origin.host, to: { ...app, version }, ruled, trusted };
+  if (isTunnel) return { request, target: site.target, to: tunnelTo(head.authority), ruled, trusted };
   if (ruled === undefined && !allowAny) return noPolicyReply(site.host);
   return { request, target: site.target, to: site.to[version], ruled, trusted };
 }
+
+/** The other end of a tunnel: bytes are all that goes there. */
+const tunnelTo = (authority: string): Destination => ({ origin: new URL(`http://${authority}`), version: "1.1", tunnel: true });
 
 /** The policy that the call goes through. */
 function ruledFor({ door, direction }: Context, { head, isGrpc }: Request, { host }: Site): Ruled | undefined {
