@@ -91,6 +91,7 @@ export function newBodyDecoder(limits: Limits): BodyDecoder {
 
   function readTrailers(bytes: Buffer): BodyState {
     const read = reader.read(bytes, decoder.at);
+    if (read === "more") decoder.at = bytes.length;
     if (read !== "done") return read;
     decoder.at = reader.rest;
     const trailers: string[] = [];
