@@ -40,11 +40,11 @@ export function serveHttp2(socket: Socket, first: Buffer, host: Host, connection
   }
 
   function ended(code: number, hasty: boolean): void {
-    streamGone(code);
+    const blamed = streamGone(code);
     host.ended();
     open--;
     if (open === 0) idle.dueAt = deadlines.after(session.closed ? limits.lingerMs : limits.idleMs);
-    if (hasty && !resets.spend()) calm("resets");
+    if ((hasty || blamed) && !resets.spend()) calm("resets");
   }
 
   function refuse(stream: ServerHttp2Stream, status: 0 | 400 | 431): void {
