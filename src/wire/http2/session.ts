@@ -86,6 +86,16 @@ export function openSession(
     on.going(it);
   }
 
+  /**
+   * Ends it when nobody waits for anything on it any more. Not before: node:http2's `close` would send its GOAWAY ahead of requests that were made in the same
+   * turn, and the peer would refuse them.
+   */
+  function end(): void {
+    if (active === 0) session.close();
+    else if (active === parted.size) session.destroy(undefined, NO_ERROR);
+    wait();
+  }
+
   deadlines.add(waiting);
   session.on("error", (error) => (failure ??= error));
   session.on("goaway", (code, id) => {
@@ -130,8 +140,8 @@ export function openSession(
       active--;
       parted.delete(stream);
       wait();
-      if (!going) on.free();
-      else if (active === parted.size) session.destroy(undefined, NO_ERROR); // nobody waits for what is left
+      if (going) end();
+      else on.free();
     },
     lost: (id, cause) => {
       if (id > lastId) return { why: "refused", code: goawayCode, cause: failure ?? cause };
@@ -140,9 +150,7 @@ export function openSession(
     },
     close: () => {
       go();
-      session.close();
-      if (active > 0 && active === parted.size) session.destroy(undefined, NO_ERROR);
-      wait();
+      end();
     },
   };
   return promise;
