@@ -10,6 +10,11 @@ const REGISTERED = Symbol.for("opentelemetry.js.api.1");
 let api: OpenTelemetry | undefined;
 let missing = false;
 
+/** Gives the API to a program that has it within itself, and perhaps no packages beside it: the shim. */
+export function giveOpenTelemetry(given: OpenTelemetry): void {
+  api = given;
+}
+
 /** `undefined` until something is registered: an SDK, or parts of one. */
 export function openTelemetry(): OpenTelemetry | undefined {
   if (api !== undefined || missing || !(REGISTERED in globalThis)) return api;

@@ -28,6 +28,8 @@ export interface Command {
   readonly options: Readonly<Record<string, Option>>;
   /** More of the command's own help: examples, what the output means. */
   readonly details?: string;
+  /** It goes on until it is told to end, and looks after its own output: nobody need read it. */
+  readonly serves?: boolean;
   /** What is wrong with the words, if anything is. */
   readonly misuse: (words: Words) => string | undefined;
   /** Does the work and gives the exit status. */

@@ -1,6 +1,6 @@
 // readModuleApart: runs a module in a thread of its own, so that it can neither end the process, nor hold it up, nor write between our lines.
 import { extname } from "node:path";
-import { Worker } from "node:worker_threads";
+import { Worker, type WorkerOptions } from "node:worker_threads";
 import type { PolicyIssue } from "../policy/error.ts";
 import type { PolicyList } from "../policy/parse.ts";
 import { type PolicyFile, problemWith } from "./file.ts";
@@ -13,13 +13,23 @@ export type Sent = ({ readonly kind: "policies" } & PolicyList) | { readonly kin
 /** More than any module of policies takes, with all that it imports; beyond, the thread ends and not the process. */
 const MEMORY_MIB = 1_024;
 
+/** Begins the thread of worker.ts. */
+type Thread = (options: WorkerOptions) => Worker;
+
+let thread: Thread = (options) => new Worker(new URL(`worker${extname(import.meta.url)}`, import.meta.url), options);
+
+/** Gives another way to begin that thread, to a program that has worker.ts within itself and no file of it. */
+export function giveThread(given: Thread): void {
+  thread = given;
+}
+
 type Ended = { readonly read: PolicyFile } | { readonly error: unknown };
 
 export async function readModuleApart(
   file: string,
   { patienceMs = PATIENCE_MS, memoryMiB = MEMORY_MIB }: ModuleOptions = {},
 ): Promise<PolicyFile> {
-  const worker = new Worker(new URL(`worker${extname(import.meta.url)}`, import.meta.url), {
+  const worker = thread({
     workerData: file,
     stdout: true,
     resourceLimits: { maxOldGenerationSizeMb: memoryMiB },

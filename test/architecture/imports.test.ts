@@ -88,7 +88,10 @@ const table: Readonly<Record<string, { readonly loads: readonly string[]; readon
   entry: { loads: ["transport"], types: ["transport"] },
   testing: { loads: ["primitive", "policy", "call", "compile", "testing"], types: ["client", "telemetry", "transport"] },
   registration: { loads: ["primitive", "policy", "client", "files", "registration"], types: [] },
-  cli: { loads: ["primitive", "policy", "definition", "client", "transport", "files", "testing", "sidecar", "cli"], types: [] },
+  cli: {
+    loads: ["primitive", "policy", "definition", "client", "transport", "files", "testing", "wire", "sidecar", "index", "cli"],
+    types: [],
+  },
 };
 
 /** The packages, and the only files that may load them, or name their types. */
@@ -96,9 +99,20 @@ const packages: Readonly<Record<string, { readonly loads: readonly RegExp[]; rea
   cockatiel: { loads: [/^layers\/retry\/backoff\.ts$/], types: [/^layers\/retry\/backoff\.ts$/] },
   opossum: { loads: [/^layers\/breaker\/window\.ts$/], types: [] },
   "@opentelemetry/api": {
-    loads: [/^call\/otel\.ts$/],
-    types: [/^call\/otel\.ts$/, /^layers\/trace\//, /^telemetry\/(?:metrics|gauges)\.ts$/],
+    loads: [/^call\/otel\.ts$/, /^sidecar\/telemetry\/(?:telemetry|otlp)\.ts$/],
+    types: [/^call\/otel\.ts$/, /^layers\/trace\//, /^telemetry\/(?:metrics|gauges)\.ts$/, /^sidecar\/telemetry\//],
   },
+  // OpenTelemetry's SDK is the shim's alone.
+  "@opentelemetry/context-async-hooks": { loads: [/^sidecar\/telemetry\/otlp\.ts$/], types: [] },
+  "@opentelemetry/core": { loads: [/^sidecar\/telemetry\/otlp\.ts$/], types: [] },
+  "@opentelemetry/exporter-metrics-otlp-http": { loads: [/^sidecar\/telemetry\/otlp\.ts$/], types: [] },
+  "@opentelemetry/exporter-metrics-otlp-proto": { loads: [/^sidecar\/telemetry\/otlp\.ts$/], types: [] },
+  "@opentelemetry/exporter-prometheus": { loads: [/^sidecar\/telemetry\/reader\.ts$/], types: [] },
+  "@opentelemetry/exporter-trace-otlp-http": { loads: [/^sidecar\/telemetry\/otlp\.ts$/], types: [] },
+  "@opentelemetry/exporter-trace-otlp-proto": { loads: [/^sidecar\/telemetry\/otlp\.ts$/], types: [] },
+  "@opentelemetry/resources": { loads: [/^sidecar\/telemetry\/telemetry\.ts$/], types: [/^sidecar\/telemetry\/otlp\.ts$/] },
+  "@opentelemetry/sdk-metrics": { loads: [/^sidecar\/telemetry\/(?:telemetry|reader|otlp)\.ts$/], types: [] },
+  "@opentelemetry/sdk-trace": { loads: [/^sidecar\/telemetry\/otlp\.ts$/], types: [] },
   zod: {
     loads: [/^policy\/validate\.ts$/],
     types: [

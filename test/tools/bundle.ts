@@ -1,0 +1,73 @@
+// Makes the single file of the shim, dist/premesh-sidecar.js: `npm run build`.
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build, type Plugin } from "esbuild";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string }; // the cast: our own file
+
+/** What our source loads late by `createRequire`, so that a user's import of premesh stays cheap, is bundled too, and still run late. */
+const lateRequires: Plugin = {
+  name: "late requires",
+  setup: (made) => {
+    made.onLoad({ filter: /\/src\/.+\.ts$/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replaceAll(/createRequire\(import\.meta\.url\)\((?=")/g, "require("),
+      loader: "ts",
+    }));
+  },
+};
+
+/** zod's messages in fifty languages, which nobody asks for: half of it. */
+const noLocales: Plugin = {
+  name: "no locales",
+  setup: (made) => {
+    made.onLoad({ filter: /\/zod\/v4\/locales\/index\.(?:js|cjs)$/ }, () => ({ contents: "", loader: "js" }));
+  },
+};
+
+/** An import of node:http reads all its names, and one of them (WebSocket) loads undici: 14 MB and 30 ms. Asked for otherwise, it does not. */
+const httpWithoutUndici: Plugin = {
+  name: "http without undici",
+  setup: (made) => {
+    made.onResolve({ filter: /^(?:node:)?http$/ }, () => ({ path: "node:http", namespace: "builtin" }));
+    made.onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule("${path}");`,
+    }));
+  },
+};
+
+/** `format`: a module for Node, or a script for a binary. */
+export async function bundle(entry: string, outfile: string, format: "esm" | "cjs"): Promise<void> {
+  await build({
+    absWorkingDir: root,
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: "node",
+    target: "node22.19",
+    format,
+    // Names stay: stack traces and the names of errors are read by people.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: "none",
+    define: { PREMESH_VERSION: JSON.stringify(version) },
+    // Packages of CommonJS ask for Node's own modules by `require`, which a module does not have.
+    ...(format === "esm"
+      ? { banner: { js: 'import { createRequire as $require } from "node:module";const require = $require(import.meta.url);' } }
+      : {}),
+    plugins: [lateRequires, noLocales, httpWithoutUndici],
+    logLevel: "warning",
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await bundle("src/cli/one-file/main.ts", "dist/premesh-sidecar.js", "esm");
+  // The package is without the shim's dependencies, so its command takes the shim from that file.
+  writeFileSync(
+    join(root, "dist/cli/sidecar.js"),
+    '// premesh sidecar: from the single file of the shim.\nexport { sidecarCommand } from "../premesh-sidecar.js";\n',
+  );
+  for (const left of ["sidecar", "wire", "transports/proxy", "cli/sidecar", "cli/one-file", "cli/sidecar.js.map"])
+    rmSync(join(root, "dist", left), { recursive: true, force: true });
+}
