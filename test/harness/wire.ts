@@ -86,3 +86,16 @@ export function manualClock(): ManualClock {
     },
   };
 }
+
+/** Lets time pass, turn after turn of the event loop, until the promise settles, and does `meanwhile` at every turn. Gives how many milliseconds passed. */
+export async function passUntil(clock: ManualClock, promise: Promise<unknown>, meanwhile: () => void = () => undefined): Promise<number> {
+  const began = clock.now();
+  let settled = false;
+  void promise.then(() => (settled = true));
+  while (!settled) {
+    clock.pass(500);
+    meanwhile();
+    await turn();
+  }
+  return clock.now() - began;
+}
