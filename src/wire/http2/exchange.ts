@@ -12,7 +12,7 @@ import {
   type RequestHead,
   type ResponseHead,
 } from "../wire.ts";
-import { NO_ERROR } from "./codes.ts";
+import { isGarbage, NO_ERROR } from "./codes.ts";
 import { addFields } from "./fields.ts";
 import { Flow } from "./flow.ts";
 
@@ -26,6 +26,8 @@ const HASTY_MS = 250;
 export interface ExchangeBounds {
   readonly limits: Limits;
   readonly deadlines: Deadlines;
+  /** The connection is gone. */
+  lost(): boolean;
 }
 
 /** A class, as its base is one. */
@@ -147,7 +149,8 @@ export class Http2Exchange extends Flow<ServerHttp2Stream> implements Exchange, 
   }
 
   protected override breakAt(code: number, cause: unknown): Break {
-    return code === NO_ERROR && this.ended ? { why: "cancelled", cause } : super.breakAt(code, cause);
+    if (code === NO_ERROR && this.ended) return { why: "cancelled", cause };
+    return this.#bounds.lost() && !isGarbage(cause) ? { why: "reset", cause } : super.breakAt(code, cause);
   }
 
   protected override gone(code: number): void {

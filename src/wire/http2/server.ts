@@ -5,7 +5,7 @@ import type { Waiting } from "../deadlines.ts";
 import type { Counted, Host, Served } from "../serve.ts";
 import { newAllowance } from "./allowance.ts";
 import { ENHANCE_YOUR_CALM, PROTOCOL_ERROR, REFUSED_STREAM } from "./codes.ts";
-import { Http2Exchange } from "./exchange.ts";
+import { type ExchangeBounds, Http2Exchange } from "./exchange.ts";
 import { requestHead } from "./fields.ts";
 import { nodeOptions, tame } from "./node.ts";
 
@@ -23,6 +23,7 @@ export function serveHttp2(socket: Socket, first: Buffer, host: Host, connection
   const resets = newAllowance(limits.resets, deadlines);
   const pings = newAllowance(limits.pings, deadlines);
   const settings = newAllowance(limits.settings, deadlines);
+  const bounds: ExchangeBounds = { limits, deadlines, lost: () => session.destroyed };
   let open = 0;
 
   /** While no stream is open. */
@@ -73,7 +74,7 @@ export function serveHttp2(socket: Socket, first: Buffer, host: Host, connection
     idle.dueAt = Infinity;
     connection.requests++;
     host.begun();
-    host.exchange(new Http2Exchange(stream, head, connection, { limits, deadlines }, ended));
+    host.exchange(new Http2Exchange(stream, head, connection, bounds, ended));
   });
   socket.on("end", () => socket.destroy()); // half of a connection is none
   if (host.draining) leave();

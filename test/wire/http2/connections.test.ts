@@ -1,0 +1,210 @@
+// Connections over HTTP/2: they are drained, they end when they are idle, and they do not wait for a peer for ever.
+import assert from "node:assert/strict";
+import { suite, test, type TestContext } from "node:test";
+import { defaultLimits } from "../../../src/wire/limits.ts";
+import type { Exchange } from "../../../src/wire/wire.ts";
+import { createUpstreams } from "../../../src/wire/upstreams.ts";
+import { nodeUpstream } from "../../harness/node-h2.ts";
+import {
+  ACK,
+  asking,
+  codeIn,
+  END_HEADERS,
+  END_STREAM,
+  frame,
+  HEADERS,
+  isGoaway,
+  lastIn,
+  PING,
+  type Raw,
+  rawClient,
+  rawServer,
+  RST_STREAM,
+  setting,
+} from "../../harness/raw-h2.ts";
+import { recorded } from "../../harness/recorded.ts";
+import { eventually, listenFor, manualClock } from "../../harness/wire.ts";
+
+const ALL = END_HEADERS | END_STREAM;
+const portOf = (address: string): number => Number(address.split(":").at(-1));
+
+interface Held {
+  readonly client: Raw;
+  readonly exchanges: readonly Exchange[];
+  readonly told: readonly string[];
+  readonly clock: ReturnType<typeof manualClock>;
+  readonly listener: Awaited<ReturnType<typeof listenFor>>["listener"];
+  readonly arrived: (n: number) => Promise<void>;
+}
+
+/** A client and a listener whose exchanges wait for the test. */
+async function held(t: TestContext, settings?: Uint8Array): Promise<Held> {
+  const clock = manualClock();
+  const exchanges: Exchange[] = [];
+  const told: string[] = [];
+  const { address, listener } = await listenFor(
+    t,
+    (exchange) => {
+      exchanges.push(exchange);
+      exchange.receive({
+        data: () => told.push("data"),
+        end: () => told.push("end"),
+        broken: ({ why }) => told.push(why),
+        drained: () => told.push("drained"),
+      });
+    },
+    { clock },
+  );
+  const client = await rawClient(t, portOf(address), settings);
+  return { client, exchanges, told, clock, listener, arrived: (n) => eventually(() => exchanges.length >= n) };
+}
+
+/** Everything that was sent to the peer before has been read by it. */
+async function settled(client: Raw, n = 1): Promise<void> {
+  const mark = Buffer.alloc(8, n);
+  client.send(frame(PING, 0, 0, mark));
+  await client.first(({ type, flags, payload }) => type === PING && flags === ACK && payload.equals(mark));
+}
+
+suite("a connection over HTTP/2 that is drained", () => {
+  test("is told the last stream that counts, lets what is under way end, and closes", async (t) => {
+    const { client, exchanges, listener, arrived } = await held(t);
+    client.send(frame(HEADERS, ALL, 1, asking()), frame(HEADERS, ALL, 3, asking()));
+    await arrived(2);
+    assert.deepEqual(listener.count(), { connections: 1, exchanges: 2 });
+    const drained = listener.drain();
+    const goaway = await client.first(isGoaway);
+    assert.equal(codeIn(goaway), 0);
+    assert.equal(lastIn(goaway), 3);
+    client.send(frame(HEADERS, ALL, 5, asking()));
+    await settled(client);
+    assert.equal(exchanges.length, 2, "what came after it does not count");
+    exchanges[0]?.respond({ status: 200, fields: [] }, true);
+    exchanges[1]?.respond({ status: 200, fields: [] }, false);
+    exchanges[1]?.write(Buffer.from("x"));
+    exchanges[1]?.end();
+    assert.notEqual(await client.first(({ id, flags }) => id === 3 && (flags & END_STREAM) !== 0), undefined);
+    client.socket.end();
+    await drained;
+    assert.deepEqual(listener.count(), { connections: 0, exchanges: 0 });
+  });
+
+  test("and idle closes at once", async (t) => {
+    const { client, listener } = await held(t);
+    await settled(client);
+    const drained = listener.drain();
+    await client.closed;
+    await drained;
+  });
+
+  test("and does not go is closed after a while", async (t) => {
+    const { client, listener, clock } = await held(t);
+    await settled(client);
+    client.socket.allowHalfOpen = true;
+    const drained = listener.drain();
+    await client.first(isGoaway);
+    clock.pass(defaultLimits.lingerMs + 500);
+    await drained;
+  });
+});
+
+suite("a connection over HTTP/2", () => {
+  test("without a request is closed when it has been idle for long", async (t) => {
+    const { client, clock } = await held(t);
+    await settled(client);
+    clock.pass(defaultLimits.idleMs + 500);
+    assert.equal(codeIn(await client.first(isGoaway)), 0);
+    await client.closed;
+  });
+
+  test("is not idle while a request is under way", async (t) => {
+    const { client, clock, arrived, exchanges } = await held(t);
+    client.send(frame(HEADERS, ALL, 1, asking()));
+    await arrived(1);
+    clock.pass(10 * defaultLimits.idleMs);
+    await settled(client);
+    exchanges[0]?.respond({ status: 200, fields: [] }, true);
+    await client.first(({ type }) => type === HEADERS);
+    await settled(client, 2);
+    clock.pass(defaultLimits.idleMs + 500);
+    await client.closed;
+  });
+
+  test("that gives no window loses the stream that waits for one, and no other", async (t) => {
+    const { client, clock, arrived, exchanges, told, listener } = await held(t, setting(4, 0));
+    client.send(frame(HEADERS, ALL, 1, asking()), frame(HEADERS, ALL, 3, asking()), frame(HEADERS, ALL, 5, asking()));
+    await arrived(3);
+    exchanges[0]?.respond({ status: 200, fields: [] }, false);
+    assert.equal(exchanges[0]?.write(Buffer.alloc(100_000)), false);
+    exchanges[1]?.respond({ status: 200, fields: [] }, false);
+    exchanges[1]?.write(Buffer.from("little"));
+    exchanges[1]?.end();
+    clock.pass(defaultLimits.stallMs + 500);
+    assert.notEqual(await client.first(({ type, id }) => type === RST_STREAM && id === 1), undefined);
+    assert.notEqual(await client.first(({ type, id }) => type === RST_STREAM && id === 3), undefined);
+    assert.deepEqual(told, ["slow", "slow"]);
+    assert.equal(listener.count().exchanges, 1);
+    exchanges[2]?.respond({ status: 200, fields: [] }, true);
+    assert.notEqual(await client.first(({ type, id }) => type === HEADERS && id === 5), undefined);
+  });
+
+  test("whose client closes its half is gone", async (t) => {
+    const { client, arrived, told, listener } = await held(t);
+    client.send(frame(HEADERS, ALL, 1, asking()));
+    await arrived(1);
+    client.socket.end();
+    await client.closed;
+    await eventually(() => listener.count().connections === 0);
+    assert.deepEqual(told, ["reset"]);
+  });
+});
+
+suite("a connection to an upstream over HTTP/2", () => {
+  test("is closed when it has been idle for long, and another is made", async (t) => {
+    const clock = manualClock();
+    const upstreams = createUpstreams({ clock });
+    const { origin, sessions } = await nodeUpstream(t, (stream) => stream.respond({ ":status": 200 }, { endStream: true }));
+    assert.equal(await recorded(upstreams, origin).over, undefined);
+    assert.equal(await recorded(upstreams, origin).over, undefined);
+    assert.equal(sessions.length, 1);
+    await eventually(() => {
+      clock.pass(defaultLimits.idleMs + 500);
+      return sessions[0]?.destroyed === true;
+    });
+    assert.equal(await recorded(upstreams, origin).over, undefined);
+    assert.equal(sessions.length, 2);
+    await upstreams.close();
+  });
+
+  test("on which nothing is said is given up", async (t) => {
+    const clock = manualClock();
+    const upstreams = createUpstreams({ clock });
+    const { origin, count } = await rawServer(t, () => undefined);
+    const request = recorded(upstreams, origin);
+    await eventually(() => count() === 1);
+    const over = request.over;
+    await eventually(() => {
+      clock.pass(defaultLimits.connectMs + 500);
+      return request.told.length > 0;
+    });
+    assert.equal((await over)?.why, "connect");
+    await upstreams.close();
+  });
+
+  test("lets what is under way end when all are closed", async (t) => {
+    const upstreams = createUpstreams();
+    const held: (() => void)[] = [];
+    const { origin, sessions } = await nodeUpstream(t, (stream) =>
+      held.push(() => stream.respond({ ":status": 200 }, { endStream: true })),
+    );
+    const request = recorded(upstreams, origin);
+    await eventually(() => held.length === 1);
+    const closed = upstreams.close();
+    const late = recorded(upstreams, origin);
+    assert.equal((await late.over)?.why, "connect");
+    held[0]?.();
+    assert.equal(await request.over, undefined);
+    await closed;
+    await eventually(() => sessions[0]?.destroyed === true);
+  });
+});
