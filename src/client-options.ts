@@ -3,6 +3,7 @@ import type { Clock } from "./call/clock.ts";
 import type { ClientSnapshot } from "./policies-in-force.ts";
 import { PolicyError } from "./policy/error.ts";
 import type { Policy } from "./policy/policy.ts";
+import { SIDECAR_ADDRESS, SIDECAR_ADDRESS_WORDS } from "./policy/sidecar-address.ts";
 import type { FetchFunction } from "./transports/fetch/request.ts";
 
 export interface ClientOptions {
@@ -18,6 +19,11 @@ export interface ClientOptions {
   readonly clock?: Clock;
   /** What {@link Client.snapshot} gave, perhaps in an earlier process: breakers go on where they were, by the time that remained. */
   readonly snapshot?: ClientSnapshot;
+  /**
+   * Where the sidecar listens that `sidecar` layers without an address of their own hand calls to: `http://127.0.0.1:15001` or `unix:/run/premesh.sock`.
+   * Default: none, so that all layers run in the process. `false`: the same, also for layers with an address.
+   */
+  readonly sidecar?: string | false;
 }
 
 /** Throws `ERR_PREMESH_INVALID_OPTIONS`. */
@@ -33,6 +39,9 @@ export function checkOptions(options: ClientOptions): void {
   if (options.clock !== undefined && !isClock(options.clock))
     bad("clock must be an object with the functions now, setTimer and clearTimer");
   if (options.clock !== undefined && options.now !== undefined) bad("give clock or now, not both: a clock has its own now");
+  const { sidecar } = options;
+  if (sidecar !== undefined && sidecar !== false && !(typeof sidecar === "string" && SIDECAR_ADDRESS.test(sidecar)))
+    bad(`sidecar ${SIDECAR_ADDRESS_WORDS}, or false`);
   if (options.seed !== undefined && !Number.isFinite(options.seed)) bad("seed must be a number");
 }
 

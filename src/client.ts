@@ -10,12 +10,14 @@ import type { ClientStatus } from "./call/status.ts";
 import { type ClientSnapshot, newPoliciesInForce } from "./policies-in-force.ts";
 import { PolicyError } from "./policy/error.ts";
 import type { Policy } from "./policy/policy.ts";
+import { newShims } from "./seam/shims.ts";
 import type { DecisionEvent, TelemetryEvent } from "./telemetry/events.ts";
 import { type Explanation, explanationOf } from "./telemetry/explanation.ts";
 import { newTelemetry } from "./telemetry/telemetry.ts";
 import { openDoor, type Ruled } from "./transports/door.ts";
 import { fetchBeneath } from "./transports/fetch/beneath.ts";
 import { fetchCall, fetchConclusion } from "./transports/fetch/call.ts";
+import { fetchCrosses } from "./transports/fetch/crosses.ts";
 import { type FetchInit, type FetchInput, hostKey, methodOf, urlOf } from "./transports/fetch/request.ts";
 import { fetchSender } from "./transports/fetch/send.ts";
 import { RUN_METHOD, RUN_TARGET, runCall, runConclusion } from "./transports/run/call.ts";
@@ -102,15 +104,16 @@ export function createClient(options: ClientOptions): Client {
   const { clock } = options;
   const now = options.now ?? (clock === undefined ? monotonicNow : () => clock.now());
   const telemetry = newTelemetry(now, () => policies.status());
-  const env: ClientEnv = {
+  const world = {
     now,
     timers: clock ?? systemTimers,
     random: options.seed === undefined ? Math.random : seededRandom(options.seed),
-    report: telemetry.report,
-    attempts: telemetry.attempts,
   };
+  const shims = newShims(options.sidecar, world);
+  const env: ClientEnv = { ...world, report: telemetry.report, attempts: telemetry.attempts, sidecars: shims };
   const beneath = fetchBeneath(options.fetch);
   const sendFetch = fetchSender(beneath.now, env);
+  const crosses = fetchCrosses(beneath.now);
   const policies = newPoliciesInForce(options.policies, env, options.snapshot ?? {});
   let closed = false;
   let underWay = 0;
@@ -165,7 +168,7 @@ export function createClient(options: ClientOptions): Client {
       try {
         const compiled = name === undefined ? policies.find(hostKey(url), url.pathname, method) : policies.named(name);
         if (compiled === undefined) return beneath.now()(input, init);
-        const call = fetchCall(input, init, url, newRecord(compiled, "http", url.host, method, now()), sendFetch);
+        const call = fetchCall(input, init, url, newRecord(compiled, "http", url.host, method, now()), sendFetch, crosses);
         requireIdempotencyLayer(compiled, call);
         return through(compiled, call, fetchConclusion);
       } catch (error) {
@@ -212,6 +215,7 @@ export function createClient(options: ClientOptions): Client {
       closed = true;
       if (underWay > 0) await new Promise<void>((resolve) => void draining.push(resolve));
       policies.close();
+      shims.close();
       telemetry.close();
     },
   };

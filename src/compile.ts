@@ -14,6 +14,7 @@ import { buildIdempotency } from "./layers/idempotency/runtime.ts";
 import { buildRateLimit } from "./layers/rateLimit/runtime.ts";
 import { buildRetry } from "./layers/retry/runtime.ts";
 import { buildRoute } from "./layers/route/runtime.ts";
+import { buildSidecar } from "./layers/sidecar/runtime.ts";
 import { buildTimeout } from "./layers/timeout/runtime.ts";
 import { buildTrace } from "./layers/trace/runtime.ts";
 import type { LayerDefinition, LayerDefinitions, LayerKind, Policy } from "./policy/policy.ts";
@@ -32,11 +33,15 @@ const builders: { readonly [K in LayerKind]: Build<LayerDefinitions[K]> } = {
   fault: buildFault,
   idempotency: buildIdempotency,
   route: buildRoute,
+  sidecar: buildSidecar,
   adopt: buildAdopt,
 };
 
 /** How many targets of one policy keep state at a time; beyond, those that were not used of late are forgotten. */
 const MOST_TARGETS = 16_384;
+
+/** How many stacks behind a `route` and a seam one target keeps at a time. */
+const MOST_ENDPOINTS = 4_096;
 
 /** A layer that keeps state, for one target, and behind a `route` for one endpoint of it. */
 export interface Stateful {
@@ -56,6 +61,11 @@ export interface Compiled {
   readonly targets: ReadonlyMap<string, Target>;
   /** The whole stack for a target. */
   stackFor(target: string): Next<unknown>;
+  /**
+   * What stands behind the seam, with the state that the whole stack has; `endpoint`: the one that a `route` before the seam has picked. `undefined`: there is
+   * no seam, or no endpoint where one is needed.
+   */
+  stackBehindSeam(target: string, endpoint?: string): Next<unknown> | undefined;
   /** Every layer that keeps state, for one target. */
   statesOf(target: string): readonly Stateful[];
   /** The same behind its `route` for one endpoint, which is there from then on. */
@@ -78,6 +88,7 @@ export function compilePolicy(
   const { layers } = policy;
   const texts = layers.map(canonicalLayerJson);
   const inherited = before === undefined ? [] : inheritance(texts, before.texts);
+  const seamAt = layers.findIndex(({ kind }) => kind === "sidecar");
   const repeatsAt = layers.findIndex(({ kind }) => kind === "retry" || kind === "hedge");
   const targets = new Map<string, Target>();
   const send = sender(env);
@@ -88,6 +99,16 @@ export function compilePolicy(
       send,
     );
   };
+
+  /** The layers behind one of a target; behind a `route`, for one endpoint. */
+  function inside({ branchAt: at, built, branches, behind }: Target, index: number, endpoint: string): Next<unknown> {
+    if (at === -1 || index <= at) return composed(built.slice(index + 1), built.slice(0, index + 1), branches);
+    const all = behind(endpoint);
+    return composed(all.slice(index - at), [...built, ...all.slice(0, index - at)]);
+  }
+
+  /** Behind the seam, for each target; where a `route` stands before it, for each of its endpoints. */
+  const behindSeam = new WeakMap<Target, Map<string, Next<unknown>>>();
 
   function target(name: string, old?: Target): Target {
     const found = targets.get(name);
@@ -113,13 +134,10 @@ export function compilePolicy(
     const reporting: Env = { ...env, report: (call, decision) => env.report(call, decision, place) };
     return builder(definition, reporting, {
       label: definition.name ?? definition.kind,
+      index,
       insideRetry: repeatsAt !== -1 && repeatsAt < index,
-      rest: remembered((other) => {
-        const { branchAt: at, built, branches, behind } = target(other);
-        if (at === -1 || index <= at) return composed(built.slice(index + 1), built.slice(0, index + 1), branches);
-        const all = behind(other);
-        return composed(all.slice(index - at), [...built, ...all.slice(0, index - at)]);
-      }),
+      rest: remembered((other) => inside(target(other), index, other)),
+      repeatsBehind: (call, failure) => plans.some((plan, at) => at > index && plan.repeats?.(call, failure) === true),
     });
   });
 
@@ -159,6 +177,19 @@ export function compilePolicy(
         return found.next;
       }
       return target(name).next;
+    },
+    stackBehindSeam: (name, endpoint = "") => {
+      const one = target(name);
+      one.used = true;
+      const branched = one.branchAt !== -1 && one.branchAt < seamAt;
+      if (seamAt === -1 || (branched && endpoint === "")) return undefined;
+      const key = branched ? endpoint : "";
+      const stacks = behindSeam.get(one) ?? new Map<string, Next<unknown>>();
+      behindSeam.set(one, stacks);
+      const found = stacks.get(key) ?? inside(one, seamAt, key);
+      if (stacks.size >= MOST_ENDPOINTS) stacks.clear();
+      stacks.set(key, found);
+      return found;
     },
     statesOf: (name) => {
       const found = targets.get(name);

@@ -51,6 +51,8 @@ export type { FieldMatch, RouteMatch, TextMatch } from "./layers/route/match/def
 export type { GrpcHealth, HealthOptions, HttpHealth } from "./layers/route/health/definition.ts";
 export type { OutliersOptions } from "./layers/route/outliers/definition.ts";
 export type { Mirror } from "./layers/route/mirror/definition.ts";
+export { sidecar } from "./layers/sidecar/definition.ts";
+export type { SidecarDefinition, SidecarOptions } from "./layers/sidecar/definition.ts";
 export { timeout } from "./layers/timeout/definition.ts";
 export type { TimeoutDefinition, TimeoutOptions } from "./layers/timeout/definition.ts";
 export { trace } from "./layers/trace/definition.ts";

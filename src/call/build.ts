@@ -1,16 +1,21 @@
 // Build: how the data of one layer becomes a running layer with its state.
 import type { Budget } from "./budget.ts";
-import type { Layer, Next } from "./call.ts";
+import type { Call, Layer, Next } from "./call.ts";
 import type { Env } from "./env.ts";
+import type { Failure } from "./outcome.ts";
 
 /** Where a layer stands. */
 export interface Scope {
   /** What errors and telemetry call it: its `name`, else its kind. */
   readonly label: string;
+  /** Its place in the list of layers, from 0. */
+  readonly index: number;
   /** A retry or hedge stands outside it, so it sees attempts, not calls. */
   readonly insideRetry: boolean;
   /** The layers behind it, built for another target; behind a `route`, for one endpoint that stands for the target. */
   readonly rest: (target: string) => Next<unknown>;
+  /** Whether a layer behind it would send a call again that came out so. */
+  readonly repeatsBehind: (call: Call, failure: Failure<unknown>) => boolean;
 }
 
 /** What a layer that keeps state shows of it and lets be done to it. All data is plain JSON. */
@@ -51,6 +56,8 @@ export interface Plan<S = unknown> {
   layer(state: S, branches?: Branches, budget?: Budget): Layer;
   /** The budget that a retry keeps in its state. */
   budget?(state: S): Budget;
+  /** Whether it would send a call again that came out so, by its rules; absent: it never does. */
+  repeats?(call: Call, failure: Failure<unknown>): boolean;
   /** The layers behind it are built once for each endpoint, and it picks the endpoint. */
   readonly branching?: true;
   /** Until when the layer refuses every call, on the clock of `Env.now`; 0: it does not now. Cheap: asked for each pick of an endpoint. */

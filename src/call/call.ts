@@ -1,5 +1,7 @@
 // Call: one logical call on its way through the layers; and what layers are made of.
 import type { LayerDefinition } from "../policy/policy.ts";
+import type { Address } from "./address.ts";
+import type { Crosses, Crossing } from "./crossing.ts";
 import type { Orders } from "./orders.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Signal } from "./signal.ts";
@@ -19,35 +21,14 @@ export interface AddedField {
 /** By which way a call came in. */
 export type Protocol = "http" | "grpc" | "connect" | "run";
 
-/** One address that calls can be sent to, in place of whatever the name of their target stands for. */
-export interface Address {
-  /** Its origin: `http://10.0.0.1:8080`. */
-  readonly key: string;
-  readonly url: URL;
-  /** What is to be done when it has left and has no attempt under way: transports let go there of what they keep for it. */
-  leaving: Set<() => void> | undefined;
-}
-
-/** Does something when an address has left its route. Gives the function that takes that back. */
-export function whenLeft(address: Address, act: () => void): () => void {
-  const acts = (address.leaving ??= new Set());
-  acts.add(act);
-  return () => void acts.delete(act);
-}
-
-/** An address has left, and nothing is under way to it. */
-export function hasLeft(address: Address): void {
-  const { leaving } = address;
-  address.leaving = undefined;
-  for (const act of leaving ?? []) act();
-}
-
 /** That an attempt was given an address; a list from the newest to the oldest. */
 export interface Visit {
   readonly address: Address;
   /** Which attempt of the call it was. */
   readonly nth: number;
   readonly before: Visit | undefined;
+  /** It was on the other side of a seam, so the address is known by its key alone. */
+  readonly far?: true;
 }
 
 /** What is written down about a call while it runs; one for the call and all its attempts. */
@@ -61,6 +42,10 @@ export interface CallRecord {
   readonly method: string;
   /** On the clock of `Env.now`. */
   readonly startedAt: number;
+  /** The same on both sides of a seam, where one was needed. */
+  id: string | undefined;
+  /** What became of it at a seam, latest: it went over, or the layers behind ran here, since its transport cannot or there was no sidecar. */
+  seam: "crossed" | "cannot-cross" | "stayed" | undefined;
   /** How often it was sent. */
   attempts: number;
   /** The highest number that an attempt was given; layers take the next from here, since several may be under way. */
@@ -161,17 +146,23 @@ export interface Call {
   readonly tracer: AttemptTracer | undefined;
   /** Sends one attempt; never rejects. */
   readonly send: (call: Call) => Promise<Outcome<unknown>>;
+  /** How its transport brings it over a seam; `undefined`: it cannot. */
+  readonly crosses: Crosses | undefined;
+  /** It goes to a sidecar, and not to its target. */
+  readonly crossing: Crossing | undefined;
 }
 
 /** What a transport knows of a call that begins. */
 export type NewCall = Pick<Call, "record" | "metadata" | "signal" | "idempotent" | "idempotencyKey" | "payload" | "send"> & {
   /** Absent: never. */
   readonly deadline?: number;
+  /** Absent: its transport cannot. */
+  readonly crosses?: Crosses;
 };
 
 /** A call before its first layer. */
 export function newCall(call: NewCall): Call {
-  const { record, metadata, signal, idempotent, idempotencyKey, payload, send, deadline = Number.POSITIVE_INFINITY } = call;
+  const { record, metadata, signal, idempotent, idempotencyKey, payload, send, crosses, deadline = Number.POSITIVE_INFINITY } = call;
   return {
     target: record.target,
     origin: undefined,
@@ -191,6 +182,8 @@ export function newCall(call: NewCall): Call {
     record,
     tracer: undefined,
     send,
+    crosses,
+    crossing: undefined,
   };
 }
 

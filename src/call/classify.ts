@@ -28,6 +28,16 @@ export const TIMEOUT: number = RESET | bits.timeout | bits["deadline-exceeded"];
 /** The word that fits what an inner layer refused. It is no failure of the peer. */
 export const REFUSAL: number = bits.refusal;
 
+/** The condition words that fit, for those who have no bits of ours. */
+export function wordsOfConditions(conditions: number): readonly Condition[] {
+  return CONDITIONS.filter((word) => (conditions & bits[word]) !== 0);
+}
+
+/** The same backwards. A word that is not known is none. */
+export function conditionsOfWords(words: readonly string[]): number {
+  return words.reduce((sum, word) => sum | (Object.hasOwn(bits, word) ? bits[word as Condition] : 0), 0); // the cast: hasOwn has just shown it
+}
+
 /** The words that fit an HTTP status of 400 or above. */
 export function conditionsOfHttpStatus(status: number): number {
   let words = codeBit(codeOfHttpStatus(status));

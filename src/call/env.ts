@@ -1,6 +1,7 @@
 // Env: what a layer may ask of the world, so that time, chance and telemetry can be replaced.
 import type { Call, Report } from "./call.ts";
 import type { Timers } from "./clock.ts";
+import type { Sidecars } from "./crossing.ts";
 import type { Outcome } from "./outcome.ts";
 
 export interface Env {
@@ -13,6 +14,8 @@ export interface Env {
   readonly report: (call: Call | undefined, decision: Report) => void;
   /** Who hears of attempts; absent: nobody ever will. */
   readonly attempts?: AttemptWatch;
+  /** Where calls can go over a seam; absent: nowhere, so that everything runs here. */
+  readonly sidecars?: Sidecars;
 }
 
 /** Where a layer stands that reports. */

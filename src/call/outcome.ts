@@ -8,6 +8,8 @@ export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;
+  /** The place in the list of the layer that made it; absent where no definition says what it is. */
+  readonly index?: number;
 }
 
 interface Settled<R> {

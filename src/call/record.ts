@@ -18,6 +18,8 @@ export function newRecord(
     target,
     method,
     startedAt,
+    id: undefined,
+    seam: undefined,
     attempts: 0,
     numbered: 1,
     sent: 0,

@@ -11,6 +11,7 @@ const told: { readonly [K in LayerKind]?: readonly [code: PolicyErrorCode, what:
   rateLimit: ["ERR_PREMESH_RATE_LIMITED", "the rate limit is reached"],
   timeout: ["ERR_PREMESH_TIMEOUT", "no response in time"],
   fault: ["ERR_PREMESH_FAULT", "a fault was injected"],
+  sidecar: ["ERR_PREMESH_SIDECAR_UNAVAILABLE", "the sidecar is not there"],
 };
 
 /** What a failure without a response is thrown as: the peer's or the caller's own error as it is, a layer's refusal as a {@link PolicyError}. */

@@ -6,6 +6,7 @@ import { hedgeDefaults } from "../layers/hedge/definition.ts";
 import { idempotencyDefaults } from "../layers/idempotency/definition.ts";
 import { retryDefaults } from "../layers/retry/definition.ts";
 import { routeDefaults } from "../layers/route/definition.ts";
+import { sidecarDefaults } from "../layers/sidecar/definition.ts";
 import { durationMs } from "./duration.ts";
 import type { LayerDefinition, LayerDefinitions, LayerKind } from "./policy.ts";
 import { type Queue, QUEUE_TIMEOUT } from "./schema.ts";
@@ -69,6 +70,7 @@ const filled = {
   fault: ({ delay, abort, shadow }) => ({ delay: delay ?? (false as const), abort: abort ?? (false as const), shadow: shadow ?? false }),
   idempotency: ({ header, methods }) => ({ header: header ?? idempotencyDefaults.header, methods: methods ?? idempotencyDefaults.methods }),
   route: ({ kind: _kind, name: _name, ...settings }) => ({ ...routeDefaults, ...settings }),
+  sidecar: ({ address, fallback }) => ({ address: address ?? (false as const), fallback: fallback ?? sidecarDefaults.fallback }),
   adopt: ({ engine }) => ({ engine }),
 } as const satisfies { readonly [K in LayerKind]: (layer: LayerDefinitions[K]) => object };
 

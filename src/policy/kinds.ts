@@ -10,6 +10,7 @@ import { idempotencyDurations, idempotencySchema } from "../layers/idempotency/d
 import { rateLimitDurations, rateLimitSchema } from "../layers/rateLimit/definition.ts";
 import { retryDurations, retrySchema } from "../layers/retry/definition.ts";
 import { routeDurations, routeSchema } from "../layers/route/definition.ts";
+import { sidecarDurations, sidecarSchema } from "../layers/sidecar/definition.ts";
 import { timeoutDurations, timeoutSchema } from "../layers/timeout/definition.ts";
 import { traceDurations, traceSchema } from "../layers/trace/definition.ts";
 import type { LayerDefinitions, LayerKind } from "./policy.ts";
@@ -33,8 +34,9 @@ export const kinds: { readonly [K in LayerKind]: Kind<LayerDefinitions[K]> } = {
   fault: { schema: faultSchema, durations: faultDurations },
   idempotency: { schema: idempotencySchema, durations: idempotencyDurations },
   route: { schema: routeSchema, durations: routeDurations },
+  sidecar: { schema: sidecarSchema, durations: sidecarDurations },
   adopt: { schema: adoptSchema, durations: adoptDurations },
 };
 
 /** Kinds of the design that this version does not have yet; named so that a policy from the future gets a clear answer. */
-export const PLANNED_KINDS: readonly string[] = ["sidecar", "mesh"];
+export const PLANNED_KINDS: readonly string[] = ["mesh"];

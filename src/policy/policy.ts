@@ -9,6 +9,7 @@ import type { IdempotencyDefinition } from "../layers/idempotency/definition.ts"
 import type { RateLimitDefinition } from "../layers/rateLimit/definition.ts";
 import type { RetryDefinition } from "../layers/retry/definition.ts";
 import type { RouteDefinition } from "../layers/route/definition.ts";
+import type { SidecarDefinition } from "../layers/sidecar/definition.ts";
 import type { TimeoutDefinition } from "../layers/timeout/definition.ts";
 import type { TraceDefinition } from "../layers/trace/definition.ts";
 
@@ -25,6 +26,7 @@ export interface LayerDefinitions {
   readonly fault: FaultDefinition;
   readonly idempotency: IdempotencyDefinition;
   readonly route: RouteDefinition;
+  readonly sidecar: SidecarDefinition;
   readonly adopt: AdoptDefinition;
 }
 

@@ -77,6 +77,9 @@ export const problems = {
   PM0514: warning("The retry never repeats"),
   PM0515: warning("The key is stamped inside the retry"),
   PM0516: warning("The retry is for none of the policy's methods"),
+  PM0517: warning("There are two seams"),
+  PM0518: warning("Nothing is behind the seam"),
+  PM0519: warning("A layer is on the wrong side of the seam"),
 } as const satisfies Readonly<Record<string, Problem>>;
 
 export type ProblemCode = keyof typeof problems;

@@ -9,6 +9,7 @@ import { matchFindings } from "./warnings/matches.ts";
 import { breakerOutside, limiterInside } from "./warnings/order.ts";
 import { doneTwice, keyInside, nested, noBudget, noEffect, repeatsNone } from "./warnings/retries.ts";
 import { entriesNeverReached } from "./warnings/routes.ts";
+import { nothingBehind, secondSeam, wrongSide } from "./warnings/seams.ts";
 import { neverDue, noTimeForAttempts, noTimeout } from "./warnings/timeouts.ts";
 
 const rules: readonly Rule[] = [
@@ -27,6 +28,9 @@ const rules: readonly Rule[] = [
   keyInside,
   repeatsNone,
   entriesNeverReached,
+  secondSeam,
+  nothingBehind,
+  wrongSide,
 ];
 
 /** The warnings about these policies, policy by policy; `paths`: where each of them is. */

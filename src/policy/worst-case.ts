@@ -58,6 +58,7 @@ const worst: { readonly [K in LayerKind]: Around<LayerDefinitions[K]> } = {
   breaker: same,
   idempotency: same,
   route: same, // it waits only for the first answer of its sources
+  sidecar: same, // the hop over loopback is nothing beside a peer
   adopt: same, // what an adopted instance does is not written in the policy
   rateLimit: ({ queue, shadow }, inner) => later(inner, shadow === true ? 0 : queueMs(queue)),
   bulkhead: ({ queue, shadow }, inner) => later(inner, shadow === true ? 0 : queueMs(queue)),

@@ -62,9 +62,9 @@ export function explanationOf(record: CallRecord): Explanation {
   };
 }
 
-function explainedLayers({ layers, decisions = [], attempts, cameOut }: CallRecord): readonly ExplainedLayer[] {
+function explainedLayers({ layers, decisions = [], attempts, cameOut, seam }: CallRecord): readonly ExplainedLayer[] {
   // what was never sent was ended on its way in, by the innermost layer that had a say
-  const ended = attempts === 0 && cameOut !== undefined ? Math.max(-1, ...decisions.map(({ index }) => index)) : -1;
+  const ended = attempts === 0 && seam !== "crossed" && cameOut !== undefined ? Math.max(-1, ...decisions.map(({ index }) => index)) : -1;
   return layers.map(({ kind, name }, index) => ({
     index,
     kind,
@@ -85,12 +85,26 @@ function lines(record: CallRecord, explained: readonly ExplainedLayer[]): readon
   const endpoints = endpointsOf(record);
   const labels = layers.map(labelOf);
   const width = Math.max(0, ...labels.map(({ length }) => length));
+  const seamAt = record.seam === undefined ? -1 : layers.findIndex(({ kind }) => kind === "sidecar");
   return explained.flatMap(({ index, reached, decisions }) => {
     const sent = layers[index]?.kind === "route" ? endpoints.map((one) => `sent attempt ${one.attempt} to ${one.endpoint}`) : [];
     const did = [...sent, ...decisions.map(sentenceOf)];
-    if (did.length === 0) did.push(reached ? "let it pass" : "was not reached");
+    if (index === seamAt && reached) did.push(...atSeam(record));
+    const there = record.seam === "crossed" && index > seamAt ? "ran in the sidecar" : "let it pass";
+    if (did.length === 0) did.push(reached ? there : "was not reached");
     return did.map((sentence, line) => `  ${(line === 0 ? (labels[index] ?? "") : "").padEnd(width)}  ${sentence}`);
   });
+}
+
+/** What became of the call at the seam, as far as no decision says so. */
+function atSeam({ seam, protocol }: CallRecord): readonly string[] {
+  if (seam === "crossed") return ["gave it to the sidecar"];
+  if (seam !== "cannot-cross") return [];
+  const whose =
+    protocol === "http"
+      ? "this fetch function, dispatcher or mock"
+      : `calls by ${protocol}${protocol === "grpc" ? " with credentials or an address like this" : ""}`;
+  return [`ran the layers behind it in the process, since ${whose} cannot cross`];
 }
 
 /** Timeouts are told apart by their times. */

@@ -24,8 +24,13 @@ export function newGauges(meter: Meter, status: () => ClientStatus): Gauges {
   const queue = gauge("premesh.limiter.queue.length", "Calls that wait in the queue of a limiter.", "{call}");
   const budget = gauge("premesh.retry.budget.remaining", "Retries that the budget would still allow now.", "{retry}");
   const ejected = gauge("premesh.endpoint.ejected", "Endpoints of a route that outlier detection keeps out now.", "{endpoint}");
+  const sidecar = gauge(
+    "premesh.sidecar.up",
+    "1 while the sidecar takes calls, 0 while the layers behind the seam run in the process.",
+    "1",
+  );
   const info = gauge("premesh.policy.info", "1 for every policy in force; hash is its revision.", "1");
-  const all = [breakerState, inflight, limit, queue, budget, ejected, info];
+  const all = [breakerState, inflight, limit, queue, budget, ejected, sidecar, info];
 
   const observeLayer = (result: BatchObservableResult, { kind, state }: LayerStatus, at: Attributes): void => {
     const observe = (observable: Observable, value: unknown): void => {
@@ -44,6 +49,8 @@ export function newGauges(meter: Meter, status: () => ClientStatus): Gauges {
       observe(budget, state["remaining"]);
     } else if (kind === "route") {
       observe(ejected, state["ejected"]);
+    } else if (kind === "sidecar") {
+      if (state["phase"] !== "in-process") observe(sidecar, Number(state["phase"] === "up"));
     }
   };
 

@@ -124,6 +124,18 @@ const sentences: { readonly [K in LayerKind]: Readonly<Record<string, Sentence>>
     calmed: ({ priority, available, endpoints }) =>
       `sends to available endpoints of priority ${priority} again: ${available} of ${endpoints}`,
   },
+  sidecar: {
+    stayed: ({ why: reason }) => `ran the layers behind it in the process: ${reason}`,
+    refused: ({ why: reason, retryAfterMs }) =>
+      `refused: ${reason}${retryAfterMs === undefined ? "" : `; the sidecar is asked again in ${ms(retryAfterMs)}`}`,
+    broken: ({ why: reason }) => `the sidecar broke off while it had the call: ${reason}`,
+    "refused-behind": ({ by, code, status }) => `the ${by} layer behind it ended the call: ${status ?? code}`,
+    "body-not-replayable": ({ why: reason }) =>
+      `could not run the layers behind it in the process (${reason}): the body is gone or over the buffer`,
+    "unknown-revision": ({ address, revision }) => `${address} does not have the policy in revision ${revision}`,
+    "sidecar-lost": ({ address, why: reason }) => `${address} is lost: ${reason}`,
+    "sidecar-found": ({ address, afterMs }) => `${address} is there again after ${ms(afterMs)}`,
+  },
   adopt: {
     refused: ({ engine, error, retryAfterMs }) =>
       `refused by ${engine}: ${error}${retryAfterMs === undefined ? "" : `; next try in ${ms(retryAfterMs)}`}`,

@@ -14,6 +14,12 @@ export interface Ruled {
   stackFor(target: string): Next<unknown>;
 }
 
+/** A policy of the client, with its seam. */
+export interface Seamed extends Ruled {
+  /** What stands behind the seam; `endpoint`: what a `route` before it has picked. `undefined`: there is no seam, or an endpoint is needed. */
+  stackBehindSeam(target: string, endpoint?: string): Next<unknown> | undefined;
+}
+
 export interface Door {
   readonly env: ClientEnv;
   /** The policy that a call of HTTP matches: `host` with its port, in lower case. Default: a call that goes out. */
@@ -21,7 +27,7 @@ export interface Door {
   /** The policy that an RPC matches: `host` as above; `method` as `payments.v1.Payments/Charge`. */
   findRpc(host: string, method: string, direction?: Direction): Ruled | undefined;
   /** The policy of that name; throws `ERR_PREMESH_UNKNOWN_POLICY`. */
-  named(name: string): Ruled;
+  named(name: string): Seamed;
   /** The policy must have an `idempotency` layer if the call comes with a key; throws `ERR_PREMESH_NO_IDEMPOTENCY_LAYER`. */
   requireIdempotencyLayer(ruled: Ruled, call: Call): void;
   /**

@@ -274,6 +274,14 @@ export const layersByKind: { readonly [K in Exclude<LayerKind, "adopt">]: fc.Arb
     },
     { requiredKeys: ["kind", "to"] },
   ),
+  sidecar: fc.record(
+    {
+      kind: fc.constant("sidecar"),
+      address: fc.constantFrom("http://127.0.0.1:15001", "http://[::1]:1", "http://shim.internal", "unix:/run/premesh.sock"),
+      fallback: fc.constantFrom("in-process", "fail"),
+    },
+    { requiredKeys: ["kind"] },
+  ),
   idempotency: fc.record({ kind: fc.constant("idempotency"), header: headerNames, methods: anyMethods }, { requiredKeys: ["kind"] }),
 };
 

@@ -43,7 +43,7 @@ export async function openShim(
   settings: Partial<Omit<ProxySettings, "door" | "onEntry">> = {},
   wire: Pick<ListenOptions, "limits"> = {},
 ): Promise<Shim> {
-  const client = createClient(options);
+  const client = createClient({ sidecar: false, ...options });
   const entries: Entry[] = [];
   const waiting: { readonly n: number; readonly resolve: (entries: readonly Entry[]) => void }[] = [];
   const listening: string[] = [];

@@ -30,6 +30,7 @@ import {
   rateLimit,
   retry,
   route,
+  sidecar,
   timeout,
   trace,
   type Trip,
@@ -269,6 +270,13 @@ export const kinds: { readonly [K in LayerKind]: Kind } = {
         sent: 0,
       },
     ],
+    repeats: false,
+  },
+  sidecar: {
+    // without an address it is no more than a line in the list; test/laws/seam.test.ts holds it to its own law
+    healthy: fc.constant(sidecar()),
+    acting: fc.constantFrom(sidecar(), sidecar({ fallback: "fail" })),
+    holding: [{ state: "in flight", layer: sidecar(), sent: 1 }],
     repeats: false,
   },
   adopt: {

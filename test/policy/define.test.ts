@@ -215,7 +215,10 @@ const wrong: readonly (readonly [path: string, layer: object, message: RegExp | 
   ["kind", {}, /is missing/],
   ["kind", { kind: "toString" }, /is not a kind of layer/],
   ["kind", { kind: "__proto__" }, /is not a kind of layer/],
-  ["kind", { kind: "sidecar" }, /does not run yet/],
+  ["kind", { kind: "mesh" }, /does not run yet/],
+  ["address", { kind: "sidecar", address: "https://127.0.0.1:15001" }, /must be the address of a sidecar/],
+  ["address", { kind: "sidecar", address: "unix:premesh.sock" }, /must be the address of a sidecar/],
+  ["fallback", { kind: "sidecar", fallback: "retry" }, /must be "in-process" or "fail"/],
   // a layer that is none
   ["__proto__", JSON.parse('{"kind":"retry","__proto__":{"attempts":99}}'), /is not a known field/],
   ["constructor", { kind: "retry", constructor: 1 }, /is not a known field/],

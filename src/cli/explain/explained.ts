@@ -9,10 +9,10 @@ import { isRepeating, type WorstCase, worstCasesOf } from "../../policy/worst-ca
 import type { Question } from "./question.ts";
 
 /** Where a layer runs. */
-type Place = "process";
+type Place = "process" | "sidecar";
 
-/** Kinds that hand the rest of the list over to another place; in this version there are none. */
-const HANDS_OVER: Partial<Record<LayerKind, Place>> = {};
+/** Kinds that hand the rest of the list over to another place. */
+const HANDS_OVER: Partial<Record<LayerKind, Place>> = { sidecar: "sidecar" };
 
 export interface ExplainedLayer {
   readonly index: number;

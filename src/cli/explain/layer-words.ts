@@ -69,6 +69,10 @@ const words: { readonly [K in LayerKind]: Words<K> } = {
       : [`endpoints are asked for their health${health.http === undefined ? ", by grpc.health.v1" : ` at ${health.http.path}`}`]),
     ...(mirror === undefined ? [] : [`${mirror.percent ?? 100} % of the calls are sent to ${mirror.to} too`]),
   ],
+  sidecar: ({ address, fallback }) => [
+    `gives the call to the sidecar${address === false ? "" : ` at ${address}`}, which runs what follows`,
+    fallback === "fail" ? "while no sidecar answers, calls fail" : "while no sidecar answers, what follows runs in the process",
+  ],
   adopt: ({ engine }) => [`a live instance of ${engine}`],
 };
 

@@ -3,10 +3,11 @@ import { type Build, stateless } from "../../call/build.ts";
 import { matcher } from "../../call/classify.ts";
 import { codeName } from "../../call/codes.ts";
 import { discard } from "../../call/outcome.ts";
+import { fallbackReply } from "../../call/reply.ts";
 import { REPLAY_BUFFER } from "../../policy/schema.ts";
 import { type FallbackDefinition, fallbackDefaults } from "./definition.ts";
 
-export const buildFallback: Build<FallbackDefinition> = (definition, env, { label, rest }) => {
+export const buildFallback: Build<FallbackDefinition> = (definition, env, { label, index, rest }) => {
   const { response } = definition;
   const replaced = matcher(definition.on ?? fallbackDefaults.on);
   return stateless((next) => async (call) => {
@@ -18,8 +19,8 @@ export const buildFallback: Build<FallbackDefinition> = (definition, env, { labe
     if (!("target" in response)) {
       env.report(call, { layer: label, kind: "fallback", what: "answered", detail: { ...detail, with: response.status } });
       discard(outcome);
-      const reply = { status: response.status, headers: response.headers ?? {}, body: response.body };
-      return { ok: true, response: undefined as never, reply, fallback: policy }; // the cast: a reply stands in for the transport's response
+      const reply = fallbackReply(definition);
+      return { ok: true, response: undefined as never, reply: reply && { ...reply, index }, fallback: policy }; // the cast: a reply stands in for the transport's response
     }
     if (!call.payload.replayable) {
       env.report(call, { layer: label, kind: "fallback", what: "body-not-replayable", detail });

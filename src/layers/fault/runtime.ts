@@ -4,11 +4,12 @@ import type { Call } from "../../call/call.ts";
 import { abortedOutcome, conditionsOfCode, conditionsOfHttpStatus } from "../../call/classify.ts";
 import { codeName, codeOf, codeOfHttpStatus, httpStatusOf } from "../../call/codes.ts";
 import type { Failure } from "../../call/outcome.ts";
+import { faultReply } from "../../call/reply.ts";
 import { waited } from "../../call/waiting.ts";
 import { durationMs } from "../../policy/duration.ts";
 import type { FaultDefinition } from "./definition.ts";
 
-export const buildFault: Build<FaultDefinition> = (definition, env, { label }) => {
+export const buildFault: Build<FaultDefinition> = (definition, env, { label, index }) => {
   const { delay, abort, shadow = false } = definition;
   const delayMs = delay === undefined ? 0 : durationMs(delay.for);
   const hit = (percent: number): boolean => percent > 0 && env.random() * 100 < percent;
@@ -29,11 +30,7 @@ export const buildFault: Build<FaultDefinition> = (definition, env, { label }) =
       sent: true,
       conditions: abort.code === undefined ? conditionsOfHttpStatus(status) : conditionsOfHttpStatus(status) | conditionsOfCode(code),
       status,
-      reply: {
-        status,
-        headers: { "content-type": "text/plain", "premesh-fault": call.record.policy },
-        body: "fault injected by a premesh policy",
-      },
+      reply: { ...faultReply(status, call.record.policy), index },
       layer: label,
     };
   }

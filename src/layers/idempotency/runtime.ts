@@ -11,7 +11,7 @@ export const buildIdempotency: Build<IdempotencyDefinition> = (definition, _env,
   /** Inside `retry` the layer sees each attempt; the key stays that of the call. */
   const keys = insideRetry ? new WeakMap<CallRecord, string>() : undefined;
   const newKey = (record: CallRecord): string => {
-    const key = keys?.get(record) ?? randomUUID();
+    const key = keys?.get(record) ?? record.id ?? randomUUID();
     keys?.set(record, key);
     return key;
   };

@@ -95,5 +95,6 @@ export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { la
       }),
     }),
     budget: (budget) => budget,
+    repeats: (call, failure) => attempts > 1 && worthIt(failure) && mayRepeat(call, failure),
   };
 };

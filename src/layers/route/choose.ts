@@ -57,7 +57,7 @@ export function newChooser(branches: Branches, { random }: Pick<Env, "random">):
 
   return (parts, hash, visits, now) => {
     if (shut.length > 0) lookAgain(now);
-    const tried = visits === undefined ? undefined : triedIn(visits);
+    const tried = visits === undefined ? undefined : triedIn(visits, parts);
     const [only] = parts;
     if (only !== undefined && parts.length === 1) return only.weight > 0 ? pick(only, hash, tried, now) : undefined;
     const first = partAt(parts, hash === undefined ? random() : hash / 2 ** 32);
@@ -82,8 +82,17 @@ function partAt(parts: readonly Part[], point: number): number {
   return parts.findLastIndex(({ weight }) => weight > 0);
 }
 
-function triedIn(visits: Visit): ReadonlySet<Endpoint> {
+function triedIn(visits: Visit, parts: readonly Part[]): ReadonlySet<Endpoint> {
   const tried = new Set<Endpoint>();
-  for (let visit: Visit | undefined = visits; visit !== undefined; visit = visit.before) tried.add(visit.address as Endpoint); // the cast: a route has put it there
+  for (let visit: Visit | undefined = visits; visit !== undefined; visit = visit.before) {
+    if (visit.far !== true) {
+      tried.add(visit.address as Endpoint); // the cast: a route has put it there
+      continue;
+    }
+    for (const { members } of parts) {
+      const known = members.get(visit.address.key);
+      if (known !== undefined) tried.add(known);
+    }
+  }
   return tried;
 }

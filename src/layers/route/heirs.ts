@@ -1,5 +1,5 @@
 // Heirs: what is known of the endpoints of a route that is replaced by another, so that those that stay need not begin anew.
-import { hasLeft } from "../../call/call.ts";
+import { hasLeft } from "../../call/address.ts";
 import type { Endpoint } from "./endpoint.ts";
 
 /** An endpoint of the route before, and what transports keep for it. */

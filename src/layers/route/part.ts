@@ -1,5 +1,5 @@
 // Part: the endpoints of a rule that share a weight, from one entry of the route or several; in one pool.
-import { hasLeft } from "../../call/call.ts";
+import { hasLeft } from "../../call/address.ts";
 import type { RouteTarget } from "./definition.ts";
 import type { Found } from "./discovery/found.ts";
 import { type Endpoint, newEndpoint, type Pool } from "./endpoint.ts";

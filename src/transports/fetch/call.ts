@@ -1,12 +1,20 @@
 // The call that a `fetch` makes, and what its caller gets in the end.
 import { type Call, type CallRecord, newCall } from "../../call/call.ts";
+import type { Crosses } from "../../call/crossing.ts";
 import type { Outcome } from "../../call/outcome.ts";
 import { fetchResult } from "./edge.ts";
 import type { FetchPayload } from "./once.ts";
 import { payloadOf } from "./payload.ts";
 import { type FetchInit, type FetchInput, FetchMetadata, signalOf, unfollowed } from "./request.ts";
 
-export function fetchCall(input: FetchInput, init: FetchInit | undefined, url: URL, record: CallRecord, send: Call["send"]): Call {
+export function fetchCall(
+  input: FetchInput,
+  init: FetchInit | undefined,
+  url: URL,
+  record: CallRecord,
+  send: Call["send"],
+  crosses: Crosses,
+): Call {
   const signal = signalOf(input, init);
   const { idempotent, idempotencyKey } = init?.premesh ?? {};
   return newCall({
@@ -17,6 +25,7 @@ export function fetchCall(input: FetchInput, init: FetchInit | undefined, url: U
     idempotencyKey,
     payload: payloadOf(input, init, url, signal),
     send,
+    crosses,
   });
 }
 

@@ -1,5 +1,5 @@
 // Where an attempt goes: what the caller said, another origin in its place, or the address of an endpoint.
-import type { Address, Call } from "../../call/call.ts";
+import type { Call } from "../../call/call.ts";
 import type { Field } from "./field.ts";
 import type { FetchPayload } from "./once.ts";
 import { type FetchInput, requestIn } from "./request.ts";
@@ -26,9 +26,12 @@ export function destination({ input, url }: FetchPayload, elsewhere: string | un
   }); // the cast: a Request is made by its class
 }
 
-/** The way to the endpoint. The peer is called by the name that the caller used, unless the route says otherwise. */
-export function detourOf({ origin, authority }: Call, endpoint: Address, url: URL): Detour {
+/** The way to the endpoint, or to the sidecar. The peer is called by the name that the caller used, unless the route says otherwise. */
+export function detourOf({ origin, authority, endpoint, crossing }: Call, url: URL): Detour | undefined {
+  if (endpoint === undefined && crossing === undefined) return undefined;
   const from = origin === undefined ? url : new URL(origin);
+  if (crossing !== undefined) return { from: from.origin, to: crossing.to.url.origin, host: authority ?? from.host, crossing };
+  if (endpoint === undefined) return undefined;
   return { from: from.origin, to: endpoint.key, host: authority === endpoint.url.host ? undefined : (authority ?? from.host) };
 }
 

@@ -3,6 +3,9 @@
 // Methods are overridden on the handler itself: it is fetch's own fresh object, and a Proxy around it costs 2-8 us a request. The overrides are the same
 // functions for every request, and find what belongs to theirs on the handler: eight closures for each took 700 bytes.
 
+import type { Crossing } from "../../call/crossing.ts";
+import { OUTCOME_FIELD } from "../../seam/names.ts";
+
 /** Fetch makes a new one for each dispatch. */
 export interface Handler {
   onConnect?(abort: (reason: unknown) => void, context?: unknown): unknown;
@@ -21,6 +24,8 @@ export interface Listener {
   started(abort: (reason: unknown) => void): void;
   /** The head of a response is there, perhaps of a 1xx. */
   headed: boolean;
+  /** The dispatch goes to a sidecar, which is told of its answer. */
+  readonly crossing: Crossing | undefined;
   /** It is over; told once. */
   closed(error: unknown): void;
 }
@@ -82,7 +87,8 @@ function heardConnect(this: Heard, abort: (reason: unknown) => void, context?: u
 function heardHeaders(this: Heard, status: number, headers?: unknown, resume?: unknown, statusText?: unknown): unknown {
   const { own, listener } = this[KEPT];
   listener.headed = status >= 200;
-  return own.onHeaders?.call(this, status, headers, resume, statusText);
+  if (status < 200 || listener.crossing === undefined) return own.onHeaders?.call(this, status, headers, resume, statusText);
+  return own.onHeaders?.call(this, answered(listener, status, taken(headers)), headers, resume, statusText);
 }
 
 function heardComplete(this: Heard, trailers?: unknown): unknown {
@@ -109,7 +115,11 @@ function heardRequestStart(this: Heard, controller: { abort(reason: unknown): vo
 function heardResponseStart(this: Heard, controller: unknown, status: number, headers?: unknown, statusText?: unknown): unknown {
   const { own, listener } = this[KEPT];
   listener.headed = status >= 200;
-  return own.onResponseStart?.call(this, controller, status, headers, statusText);
+  if (status < 200 || listener.crossing === undefined) return own.onResponseStart?.call(this, controller, status, headers, statusText);
+  // fetch goes by the raw fields of the controller, where there are any
+  const raw = taken((controller as { rawHeaders?: unknown } | undefined)?.rawHeaders); // the cast: any object can be asked
+  const parsed = taken(headers);
+  return own.onResponseStart?.call(this, controller, answered(listener, status, raw ?? parsed), headers, statusText);
 }
 
 function heardResponseEnd(this: Heard, controller: unknown, trailers?: unknown): unknown {
@@ -122,4 +132,30 @@ function heardResponseError(this: Heard, controller: unknown, error: unknown): u
   const result: unknown = this[KEPT].own.onResponseError?.call(this, controller, error);
   close(this[KEPT], error);
   return result;
+}
+
+/** Tells a crossing of its answer. Fetch repeats what is answered with 421 by itself, over another connection: a sidecar's own it is not shown. */
+function answered({ crossing }: Listener, status: number, outcome: string | undefined): number {
+  crossing?.answered(outcome);
+  return status === 421 && crossing !== undefined && outcome?.startsWith("unseen") === true ? 503 : status;
+}
+
+/** Takes the field for the outcome out of the fields of a response, which are a list of names and values or an object, and gives its value. */
+function taken(headers: unknown): string | undefined {
+  if (Array.isArray(headers)) {
+    let value: string | undefined;
+    for (let index = headers.length - 2; index >= 0; index -= 2) {
+      const name: unknown = headers[index];
+      // names may be bytes; few are as long
+      if ((name as string | Uint8Array).length !== OUTCOME_FIELD.length || String(name).toLowerCase() !== OUTCOME_FIELD) continue; // the cast: both have a length
+      value = String(headers[index + 1]);
+      headers.splice(index, 2);
+    }
+    return value;
+  }
+  if (typeof headers !== "object" || headers === null) return undefined;
+  const fields = headers as Record<string, unknown>; // the cast: any object can be asked
+  const value = fields[OUTCOME_FIELD];
+  delete fields[OUTCOME_FIELD];
+  return typeof value === "string" ? value : undefined;
 }

@@ -3,7 +3,7 @@ import { isErrored } from "node:stream";
 import { newReplay, type Replay } from "../../call/replay.ts";
 import type { Payload } from "../../call/call.ts";
 import type { FetchInit, FetchInput } from "./request.ts";
-import type { Dispatcher } from "./tap.ts";
+import type { Dispatcher } from "./dispatcher.ts";
 
 /** What every attempt is made of. */
 export interface Sent {

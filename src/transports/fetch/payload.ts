@@ -1,7 +1,7 @@
 // Makes the payload of a fetch: what its attempts send, and what of it can be sent again.
 import { copied, type FetchPayload, once, oncePayload, type Sent } from "./once.ts";
 import { type FetchInit, type FetchInput, requestIn } from "./request.ts";
-import type { Dispatcher } from "./tap.ts";
+import type { Dispatcher } from "./dispatcher.ts";
 
 /** A body that fetch can read again and again asks for nothing. */
 const nothing = (): undefined => undefined;

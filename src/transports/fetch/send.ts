@@ -48,7 +48,7 @@ function attempt(
   if (foreign) record.sent++;
   const span = call.tracer?.start(call, attributesOf(call, payload.url));
   const fields = fieldsOf(call, span, env);
-  const detour = call.endpoint === undefined ? undefined : detourOf(call, call.endpoint, payload.url);
+  const detour = detourOf(call, payload.url);
   const tap = new Tap(
     payload.dispatcher,
     fields,

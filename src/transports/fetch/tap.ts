@@ -2,36 +2,11 @@
 //
 // The native Response stays untouched: rebuilding one around a TransformStream costs 25-45 % more CPU a request and loses `url` and `redirected`.
 // No undici is imported and nothing crosses its majors: whatever fetch hands over goes to the dispatcher it would have used itself.
+import type { Crossing } from "../../call/crossing.ts";
 import { type End, endNow, newEnd } from "../../call/end.ts";
+import { agentFor } from "./agent.ts";
+import { type Dispatcher, type DispatchOptions, globalDispatcher, globalDispatchers, isMocked } from "./dispatcher.ts";
 import { fail, type Handler, type Listener, listen } from "./handler.ts";
-
-type Headers_ = Record<string, string> | string[];
-
-/** What fetch hands to a dispatcher; the fields that we look at. */
-interface DispatchOptions {
-  /** Where to: each hop of a redirect has its own. */
-  origin?: string | URL;
-  headers?: Headers_ | Iterable<[string, string]> | null;
-}
-
-/** An undici dispatcher, as far as it concerns us. */
-export interface Dispatcher {
-  dispatch(options: DispatchOptions, handler: Handler): boolean;
-  /** True for a MockAgent at work, to which fetch hands the body as the caller gave it. */
-  readonly isMockActive?: boolean;
-}
-
-const LEGACY_GLOBAL = Symbol.for("undici.globalDispatcher.1");
-const CURRENT_GLOBAL = Symbol.for("undici.globalDispatcher.2");
-
-/** The dispatcher that fetch would have used: looked up per call, so that `setGlobalDispatcher` counts, and by the generation of the handler. */
-function globalDispatcher(handler: Handler): Dispatcher {
-  const globals = globalThis as unknown as Record<symbol, Dispatcher | undefined>; // the cast: undici keeps its dispatcher there
-  const [first, second] = handler.onRequestStart === undefined ? [LEGACY_GLOBAL, CURRENT_GLOBAL] : [CURRENT_GLOBAL, LEGACY_GLOBAL];
-  const found = globals[first] ?? globals[second];
-  if (found === undefined) throw new TypeError("premesh: fetch has no global dispatcher; pass createClient your own fetch function");
-  return found;
-}
 
 /** Sends requests for one origin to an address instead. */
 export interface Detour {
@@ -41,6 +16,8 @@ export interface Detour {
   readonly to: string;
   /** What the peer is called in Host; undici takes the name for TLS from there. `undefined`: by its address. */
   readonly host: string | undefined;
+  /** The address is a sidecar's. */
+  readonly crossing?: Crossing;
 }
 
 /** One `fetch` seen from below. A class, since undici's API asks for an object with a `dispatch` method. */
@@ -52,6 +29,8 @@ export class Tap implements Dispatcher, Listener {
   connected = false;
   /** The head of a final response (no 1xx) came, on the hop that is under way. */
   headed = false;
+  /** The dispatch under way goes to a sidecar. */
+  crossing: Crossing | undefined = undefined;
   /** Dispatches under way: one for each hop of a redirect. */
   #open = 0;
   /** fetch has returned its response, so the last hop is known. */
@@ -80,8 +59,9 @@ export class Tap implements Dispatcher, Listener {
     this.#abort = undefined;
     for (const [name, value] of this.#fields) addField(options, name, value);
     const detour = this.#detour;
-    const there = detour === undefined ? options : detoured(options, detour);
-    const agent = this.#under ?? globalDispatcher(handler);
+    const taken = detour !== undefined && takes(detour, options);
+    const there = taken ? detoured(options, detour) : options;
+    const agent = (taken ? this.#crossed(detour, there, handler) : this.#strayed()) ?? this.#under ?? globalDispatcher(handler);
     this.#handler = handler;
     listen(handler, this);
     if (this.#aborted === undefined) return agent.dispatch(there, handler);
@@ -89,11 +69,23 @@ export class Tap implements Dispatcher, Listener {
     return true;
   }
 
-  /** What fetch asks before it has a handler, so that the generation is not known: either of the global ones may be the mock. */
+  /** What fetch asks before it has a handler. */
   get isMockActive(): boolean {
-    const globals = globalThis as unknown as Record<symbol, Dispatcher | undefined>; // the cast: undici keeps its dispatcher there
-    if (this.#under !== undefined) return this.#under.isMockActive === true;
-    return globals[CURRENT_GLOBAL]?.isMockActive === true || globals[LEGACY_GLOBAL]?.isMockActive === true;
+    return this.#under === undefined ? isMocked() : this.#under.isMockActive === true;
+  }
+
+  /** The sidecar's own dispatcher, where the detour leads to one. */
+  #crossed({ crossing }: Detour, options: DispatchOptions, handler: Handler): Dispatcher | undefined {
+    this.crossing = crossing;
+    if (crossing === undefined) return undefined;
+    for (const [name, value] of crossing.fields) setField(options, name, value);
+    return agentFor(crossing.to, globalDispatchers(handler));
+  }
+
+  /** A redirect to another origin goes there straight, as it would without a sidecar. */
+  #strayed(): undefined {
+    this.crossing = undefined;
+    this.#detour?.crossing?.strayed();
   }
 
   /** Ends the attempt at once, whatever it is doing. While it has no connection, fetch is told so directly, and undici as soon as it has one. */
@@ -128,12 +120,23 @@ export class Tap implements Dispatcher, Listener {
 }
 
 /** A fetch function that was given the address in its URL asks for that, and has taken out the Host that it was given. */
-function detoured(options: DispatchOptions, { from, to, host }: Detour): DispatchOptions {
-  const origin = String(options.origin);
-  if (origin !== from && origin !== to) return options;
+const takes = ({ from, to }: Detour, { origin }: DispatchOptions): boolean => String(origin) === from || String(origin) === to;
+
+function detoured(options: DispatchOptions, { to, host }: Detour): DispatchOptions {
   const there = { ...options, origin: to };
   if (host !== undefined) addField(there, "host", host);
   return there;
+}
+
+/** Sets a header field, whatever the caller has set. */
+function setField(options: DispatchOptions, name: string, value: string): void {
+  const { headers } = options;
+  if (Array.isArray(headers)) {
+    options.headers = headers.filter((_text, index) => headers[index - (index % 2)]?.toLowerCase() !== name);
+  } else if (typeof headers === "object" && headers !== null && !(Symbol.iterator in headers)) {
+    for (const key in headers) if (key.length === name.length && key.toLowerCase() === name) delete headers[key];
+  }
+  addField(options, name, value);
 }
 
 /** Adds a header field unless the caller has set it. */

@@ -1,6 +1,7 @@
 // Addresses of channels: the host that policies match and that layers keep state for, from grpc-js's names (`dns:///payments.internal:443`).
 //
 // grpc naming: https://github.com/grpc/grpc/blob/master/doc/naming.md
+import type { SidecarAddress } from "../../call/crossing.ts";
 
 /** What a channel calls. */
 export interface Called {
@@ -33,6 +34,9 @@ function withPort(host: string): string {
   if (bare) return `[${host}]:${DEFAULT_PORT}`;
   return /:\d+$/.test(host) ? host : `${host}:${DEFAULT_PORT}`;
 }
+
+/** Where a sidecar listens, as an address of grpc-js's. */
+export const dialled = ({ url, socketPath }: SidecarAddress): string => (socketPath === undefined ? addressOf(url) : `unix:${socketPath}`);
 
 /** An origin as an address of grpc-js's: always with a port. */
 export function addressOf(origin: URL): string {

@@ -6,6 +6,7 @@ import { type End, endNow, newEnd } from "../../call/end.ts";
 import { Reader } from "../../call/messages.ts";
 import type { Failure, Outcome } from "../../call/outcome.ts";
 import { remember } from "../../call/record.ts";
+import { OUTCOME_FIELD } from "../../seam/names.ts";
 import { attributesOf } from "./attributes.ts";
 import { channelFor } from "./destination.ts";
 import { FALLBACK_FIELD, rememberEnd, statusOf } from "./edge.ts";
@@ -25,7 +26,8 @@ export class Attempt extends Reader<Outgoing> implements InterceptingListener, H
   readonly #call: Call;
   readonly #rpc: RpcPayload;
   readonly #settle: (outcome: Outcome<Attempt>) => void;
-  readonly #number: number;
+  /** Which send of the call it is; of one that crosses a seam, what came to its answer. */
+  #number: number;
   #span: AttemptSpan | undefined = undefined;
   #real: WireCall | undefined = undefined;
   /** A byte of it may have left. */
@@ -85,6 +87,7 @@ export class Attempt extends Reader<Outgoing> implements InterceptingListener, H
     }
     for (const [name, value] of this.#span?.fields ?? []) fields[name] ??= value;
     for (let field = added; field !== undefined; field = field.before) fields[field.name] ??= field.value;
+    for (const [name, value] of this.#call.crossing?.fields ?? []) fields[name] = value;
     if (this.#number > 1) fields[PREVIOUS_ATTEMPTS] = String(this.#number - 1);
     const until = responseStream ? endBy : deadline;
     // without a deadline of grpc-js's own, what stands there is what the caller has written
@@ -94,6 +97,7 @@ export class Attempt extends Reader<Outgoing> implements InterceptingListener, H
 
   onReceiveMetadata(metadata: Metadata): void {
     if (this.#over) return;
+    this.#answered(metadata);
     this.#commit();
     this.#headed = true;
     if (this.#number > 1) metadata.set(PREVIOUS_ATTEMPTS, String(this.#number - 1));
@@ -109,6 +113,7 @@ export class Attempt extends Reader<Outgoing> implements InterceptingListener, H
 
   onReceiveStatus(status: StatusObject): void {
     if (this.#over) return;
+    if (!this.#headed && !isLocal(status)) this.#answered(status.metadata);
     if (this.#number > 1 && !this.#headed) status.metadata.set(PREVIOUS_ATTEMPTS, String(this.#number - 1));
     if (this.#end === undefined && status.code !== Status.OK) {
       if (!this.#isTimeout(status)) this.#fail(this.#verdict(status), status.code === Status.DEADLINE_EXCEEDED && isLocal(status));
@@ -161,6 +166,15 @@ export class Attempt extends Reader<Outgoing> implements InterceptingListener, H
 
   protected override giveEnd(): void {
     this.#real?.halfClose();
+  }
+
+  /** The head of an answer; where it comes from a sidecar, that is told what stands in it. */
+  #answered(metadata: Metadata): void {
+    const { crossing } = this.#call;
+    if (crossing === undefined) return;
+    const [outcome] = metadata.get(OUTCOME_FIELD);
+    metadata.remove(OUTCOME_FIELD);
+    this.#number = crossing.answered(outcome?.toString());
   }
 
   #commit(): End {

@@ -8,6 +8,7 @@ import { newRecord } from "../../call/record.ts";
 import { Abort } from "../../call/signal.ts";
 import type { Asked } from "./asked.ts";
 import { Attempt } from "./attempt.ts";
+import { rpcCrosses } from "./crosses.ts";
 import { brokenStatus, rememberStatus, statusOf } from "./edge.ts";
 import {
   type CallCredentials,
@@ -83,7 +84,7 @@ export class RpcCall extends Abort implements WireCall, RpcPayload, CallFields, 
     const idempotent = facts?.idempotent === true || metadata.getOptions().idempotentRequest === true ? true : undefined;
     const record = this.#record;
     const known = { record, metadata: this, idempotent, idempotencyKey: undefined, deadline: this.endsAt };
-    const call = newCall({ ...known, signal: this, payload: this, send: sendRpc });
+    const call = newCall({ ...known, signal: this, payload: this, send: sendRpc, crosses: rpcCrosses });
     this.#call = call;
     try {
       void this.line.door.through(ruled, call, conclude).catch((error: unknown) => this.#broken(error));

@@ -1,11 +1,12 @@
 // A channel of grpc-js with policies around it: each RPC goes through the stack of the policy it matches, and each attempt to the real channel.
-import { type Address as Endpoint, whenLeft } from "../../call/call.ts";
+import { type Address as Endpoint, whenLeft } from "../../call/address.ts";
 import { PolicyError } from "../../policy/error.ts";
 import type { Door, Ruled } from "../door.ts";
 import { poolOf } from "../pool.ts";
-import { type Called, calledBy } from "./address.ts";
+import { type Called, calledBy, dialled } from "./address.ts";
 import type { Asked } from "./asked.ts";
 import { RpcCall } from "./call.ts";
+import { channelToSidecar, originOfChannel } from "./crosses.ts";
 import { type ChannelCredentials, type ChannelInterface, type ClientOptions, Propagate, RealChannel, requireGrpcJs } from "./grpc-js.ts";
 import type { Line } from "./line.ts";
 import { methodTimeouts } from "./service-config.ts";
@@ -44,10 +45,28 @@ export function policyChannel(
   const others = new Map<string, ChannelInterface>();
   /** Endpoints need not tell any more. */
   const forgets = new Set<() => void>();
-  const line: Line = { door, real, pool: poolOf(door), waiting: new Set(), closed: false, elsewhere };
+  const line: Line = {
+    door,
+    real,
+    pool: poolOf(door),
+    waiting: new Set(),
+    origin: originOfChannel(address, credentials),
+    closed: false,
+    elsewhere,
+    over: (sidecar, name) => kept(`${sidecar.key} ${name} over`, sidecar, () => channelToSidecar(dialled(sidecar), name, given)),
+  };
 
   function elsewhere(to: string, name: string, endpoint?: Endpoint): ChannelInterface {
-    const key = `${to} ${name}`;
+    return kept(`${to} ${name}`, endpoint, () => {
+      // an endpoint of the channel's own server has its certificate
+      const certified = name === own.authority ? given["grpc.ssl_target_name_override"] : undefined;
+      const named = { "grpc.default_authority": name, "grpc.ssl_target_name_override": certified ?? name.replace(/:\d+$/, "") };
+      return new RealChannel(to, credentials, { ...given, ...named });
+    });
+  }
+
+  /** The channel of that key, which is made when there is none, and closed when its endpoint has left. */
+  function kept(key: string, endpoint: Endpoint | undefined, make: () => ChannelInterface): ChannelInterface {
     const known = others.get(key);
     if (known !== undefined) return known;
     for (const [oldest, channel] of others) {
@@ -55,10 +74,7 @@ export function policyChannel(
       others.delete(oldest);
       channel.close(); // its calls go on
     }
-    // an endpoint of the channel's own server has its certificate
-    const certified = name === own.authority ? given["grpc.ssl_target_name_override"] : undefined;
-    const named = { "grpc.default_authority": name, "grpc.ssl_target_name_override": certified ?? name.replace(/:\d+$/, "") };
-    const other = new RealChannel(to, credentials, { ...given, ...named });
+    const other = make();
     others.set(key, other);
     if (endpoint !== undefined) {
       const forget = whenLeft(endpoint, () => {

@@ -6,9 +6,11 @@ import type { RpcPayload } from "./payload.ts";
 
 /** The channel of an attempt, and the authority where that is not the channel's own. */
 export function channelFor(
-  { origin, endpoint, authority }: Call,
+  { origin, endpoint, authority, crossing }: Call,
   { line, host, authority: own }: RpcPayload,
 ): { channel: ChannelInterface; host: string | null | undefined } {
+  if (crossing !== undefined)
+    return { channel: line.over(crossing.to, authority ?? (origin === undefined ? own : new URL(origin).host)), host: undefined };
   if (origin === undefined && endpoint === undefined && authority === undefined) return { channel: line.real, host };
   const there = origin === undefined ? undefined : new URL(origin);
   const name = authority ?? there?.host ?? own;

@@ -14,8 +14,8 @@ import {
 } from "@grpc/grpc-js";
 import { PolicyError } from "../../policy/error.ts";
 
-export { Metadata, Propagate, RealChannel, Status };
-export type { CallCredentials, ChannelCredentials, ChannelInterface, ClientOptions, InterceptingListener, StatusObject };
+export { ChannelCredentials, Metadata, Propagate, RealChannel, Status };
+export type { CallCredentials, ChannelInterface, ClientOptions, InterceptingListener, StatusObject };
 
 /** What a channel makes for each RPC, and grpc-js's client machinery goes by. */
 export type WireCall = ReturnType<ChannelInterface["createCall"]>;

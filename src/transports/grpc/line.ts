@@ -1,5 +1,6 @@
 // Line: what all calls of one channel share.
-import type { Address as Endpoint } from "../../call/call.ts";
+import type { Address as Endpoint } from "../../call/address.ts";
+import type { SidecarAddress } from "../../call/crossing.ts";
 import type { Pool } from "../../call/messages.ts";
 import type { Door } from "../door.ts";
 import type { ChannelInterface } from "./grpc-js.ts";
@@ -15,6 +16,8 @@ export interface Line {
   /** What the calls of the client keep to send it again. */
   readonly pool: Pool;
   readonly waiting: Set<Waiting>;
+  /** Where its calls go when nothing says otherwise; `undefined`: what a sidecar could not be told. */
+  readonly origin: string | undefined;
   /** The channel takes no more attempts. */
   closed: boolean;
   /**
@@ -22,6 +25,8 @@ export interface Line {
    * endpoint is closed when it has left its route.
    */
   elsewhere(address: string, authority: string, endpoint: Endpoint | undefined): ChannelInterface;
+  /** The channel to a sidecar, for calls to the server of that name; closed when the sidecar has gone. */
+  over(sidecar: SidecarAddress, authority: string): ChannelInterface;
 }
 
 /** Nothing of grpc-js's stands for a call now: its deadline and the closing of the channel are ours to watch. Gives what stops that. */

@@ -7,6 +7,7 @@ import { discard, type Outcome } from "../../call/outcome.ts";
 import { newRecord } from "../../call/record.ts";
 import { Abort } from "../../call/signal.ts";
 import { type Break, type Destination, type Exchange, type Fields, NO_FIELDS, type Receiver, type ResponseHead } from "../../wire/wire.ts";
+import type { FarCall } from "../../seam/call-field.ts";
 import type { Ruled } from "../door.ts";
 import { answer } from "./answer.ts";
 import { Attempt } from "./attempt.ts";
@@ -24,6 +25,7 @@ import { ordersOf } from "./orders.ts";
 import type { ProxyPayload } from "./payload.ts";
 import type { Request } from "./request.ts";
 import { passedOn } from "./response.ts";
+import { continued, crossed, outcomeField, unseen, untilThen } from "./seam.ts";
 import { sendProxied } from "./send.ts";
 
 /** What is asked for, as the proxy has made it out. */
@@ -36,6 +38,8 @@ export interface Asked {
   readonly ruled: Ruled | undefined;
   /** The client's orders and deadlines count. */
   readonly trusted: boolean;
+  /** It came over a seam. */
+  readonly far?: FarCall;
 }
 
 /** What stands for a policy where there is none. */
@@ -56,6 +60,7 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
   trailers: Fields = NO_FIELDS;
   /** Bytes of the request's body. */
   received = 0;
+  readonly far: FarCall | undefined;
   readonly #ruled: Ruled | undefined;
   readonly #intake: Intake | undefined;
   #call: Call | undefined = undefined;
@@ -69,7 +74,7 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
   #gone: Break | undefined = undefined;
   #over = false;
 
-  constructor(context: Context, exchange: Exchange, { request, target, to, ruled, trusted }: Asked) {
+  constructor(context: Context, exchange: Exchange, { request, target, to, ruled, trusted, far }: Asked) {
     super(undefined);
     const { isGrpc, head, envoy } = request;
     const { env } = context.door;
@@ -84,21 +89,24 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
     this.#intake = this.messages === undefined ? undefined : new Intake(exchange, this.messages);
     this.requestId = request.requestId ?? randomUUID();
     this.fields = requestFields(exchange, request, context, this.requestId, trusted);
-    this.orders = trusted && envoy !== undefined ? ordersOf(envoy) : undefined;
+    this.far = far;
+    this.orders = far === undefined && trusted && envoy !== undefined ? ordersOf(envoy) : undefined;
     const method = isGrpc ? head.path.slice(1) : head.method;
     this.record = newRecord(ruled ?? STRAIGHT, isGrpc ? "grpc" : "http", target, method, env.now());
+    if (far !== undefined) continued(this.record, far);
   }
 
   start(trusted: boolean): void {
     const { door } = this.context;
-    const deadline = this.#deadline(trusted);
+    const deadline = this.far === undefined ? this.#deadline(trusted) : untilThen(this.request, door.env.now());
     const known = { record: this.record, metadata: this, signal: this, payload: this, send: sendProxied, deadline };
-    const call = (this.#call = newCall({ ...known, idempotent: undefined, idempotencyKey: undefined }));
+    const fresh = newCall({ ...known, idempotent: undefined, idempotencyKey: undefined });
+    const call = (this.#call = this.far === undefined ? fresh : crossed(fresh, this.far, door.env.now()));
     try {
       if (this.#ruled === undefined) void sendProxied(call).then((outcome) => this.conclude(outcome));
       else void door.through(this.#ruled, call, conclude).catch((error: unknown) => this.#reply(brokenReply(error)));
     } catch (error) {
-      return this.#reply(brokenReply(error)); // the client is closed
+      return this.#reply(this.far === undefined ? brokenReply(error) : unseen("draining")); // the client is closed
     }
     this.exchange.receive(this);
     if (this.#begun || this.bodyless || this.#over) return;
@@ -176,7 +184,8 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
       return this.#finish(this.#gone.why === "slow" ? CLIENT_SLOW : CLIENT_LEFT, 0, 0);
     }
     if (this.#expired && !outcome.ok && outcome.by === "caller") return this.#reply(DEADLINE_REPLY);
-    if (outcome.reply !== undefined || !(response instanceof Attempt)) return this.#reply(replyTo(outcome, this.record));
+    if (outcome.reply !== undefined || !(response instanceof Attempt))
+      return this.#reply(this.#told(replyTo(outcome, this.record), outcome));
     const why = whyDelivered(outcome, this.record);
     const delivery = new Delivery(this, response, (cut) => this.#finish(cut ?? why, delivery.status, delivery.sent));
     this.#delivery = delivery;
@@ -189,6 +198,11 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
 
   get expired(): boolean {
     return this.#expired;
+  }
+
+  /** With what the other side of the seam needs to know of it. */
+  #told(reply: LocalReply, outcome: Outcome<unknown>): LocalReply {
+    return this.far === undefined ? reply : { ...reply, fields: [...reply.fields, ...outcomeField(outcome, this.record, this.far)] };
   }
 
   #reply(reply: LocalReply): void {

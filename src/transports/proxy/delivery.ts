@@ -3,6 +3,7 @@ import type { CallRecord } from "../../call/call.ts";
 import { Code, codeName } from "../../call/codes.ts";
 import type { Failure, Outcome } from "../../call/outcome.ts";
 import { thrown } from "../../call/refusal.ts";
+import type { FarCall } from "../../seam/call-field.ts";
 import type { Destination, Exchange, Fields } from "../../wire/wire.ts";
 import type { Attempt } from "./attempt.ts";
 import { responseFields } from "./common-fields.ts";
@@ -12,6 +13,7 @@ import { codeIn, statusFields, statusIn } from "./grpc.ts";
 import type { Sink } from "./relay.ts";
 import type { Request } from "./request.ts";
 import { passedOn } from "./response.ts";
+import { outcomeField } from "./seam.ts";
 import { MISSING } from "./verdict.ts";
 
 /** The call whose response it is. */
@@ -22,6 +24,8 @@ export interface Client {
   readonly requestId: string;
   readonly record: CallRecord;
   readonly to: Destination;
+  /** It came over a seam, whose other side is no client but a part of the call: it gets the response as it is. */
+  readonly far: FarCall | undefined;
   /** It has gone. */
   readonly left: boolean;
   /** Its own deadline has passed. */
@@ -45,14 +49,18 @@ export class Delivery implements Sink {
     this.#over = over;
   }
 
-  begin({ fallback, end }: Outcome<unknown>): void {
-    const { exchange, context, requestId, request, to } = this.#client;
+  begin(outcome: Outcome<unknown>): void {
+    const { fallback, end } = outcome;
+    const { exchange, context, requestId, request, to, far, record } = this.#client;
     const { response, serviceMs, nth } = this.attempt;
     if (response === undefined) return;
     const { status, grpcStatus } = response;
-    const fields = responseFields(response, context, requestId, to.version, serviceMs);
-    if (fallback !== undefined) fields.push("premesh-fallback", fallback);
-    if (request.isGrpc && nth > 1) fields.push("grpc-previous-rpc-attempts", String(nth - 1));
+    const fields =
+      far === undefined
+        ? responseFields(response, context, requestId, to.version, serviceMs)
+        : [...response.plain, ...response.replaced, ...outcomeField(outcome, record, far)];
+    if (fallback !== undefined && far === undefined) fields.push("premesh-fallback", fallback);
+    if (request.isGrpc && nth > 1 && far === undefined) fields.push("grpc-previous-rpc-attempts", String(nth - 1));
     const ended = end === undefined;
     if (ended && request.isGrpc && grpcStatus === undefined && status === 200) fields.push(...this.#missing());
     if (grpcStatus !== undefined) this.grpcStatus = codeIn(grpcStatus);

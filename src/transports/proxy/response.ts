@@ -7,6 +7,8 @@ export interface Response {
   readonly status: number;
   /** What goes on as it is. */
   readonly plain: Fields;
+  /** What a proxy says anew to its clients; the other side of a seam, which is none, gets it as it is. */
+  readonly replaced: Fields;
   readonly via: string | undefined;
   readonly hasDate: boolean;
   readonly isGrpc: boolean;
@@ -21,6 +23,7 @@ const NONE: readonly string[] = [];
 export function readResponse({ status, fields }: ResponseHead): Response {
   const plain: string[] = [];
   let connection: string[] | undefined;
+  let replaced: string[] | undefined;
   let via: string | undefined;
   let hasDate = false;
   let isGrpc = false;
@@ -44,13 +47,16 @@ export function readResponse({ status, fields }: ResponseHead): Response {
       else if (lower === "grpc-retry-pushback-ms") (pushback ??= []).push(value);
     } else if (kind === Kind.NOTED) {
       if (lower === "via") via = via === undefined ? value : `${via}, ${value}`;
-      else if (lower !== "x-request-id") plain.push(spelling, value);
+      if (lower === "via" || lower === "x-request-id") (replaced ??= []).push(spelling, value);
+      else plain.push(spelling, value);
     } else if (kind === Kind.ENVOY && lower !== "x-envoy-upstream-service-time") plain.push(spelling, value);
+    else if (kind === Kind.ENVOY) (replaced ??= []).push(spelling, value);
   }
   const nominated = connection === undefined ? undefined : nominatedBy(connection);
   return {
     status,
     plain: nominated === undefined ? plain : without(plain, nominated),
+    replaced: replaced ?? NONE,
     via: nominated?.has("via") === true ? undefined : via,
     hasDate: hasDate && nominated?.has("date") !== true,
     isGrpc,
