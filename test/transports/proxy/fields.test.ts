@@ -144,7 +144,11 @@ suite("what a mesh adds", () => {
   });
 
   test("nothing of its own that comes from outside goes on, nor anything of ours", async (t) => {
-    const { upstream, shim } = await open(t, [{ headers: { "premesh-outcome": "forged", "x-envoy-upstream-service-time": "9999999" } }]);
+    const { upstream, shim } = await open(
+      t,
+      [{ headers: { "premesh-outcome": "forged", "x-envoy-upstream-service-time": "9999999" } }],
+      { trusts: () => false }, // whoever is trusted is taken at its word: test/seam
+    );
     const headers = { "x-envoy-retry-on": "5xx", "x-envoy-attempt-count": "7", "premesh-policy": "p", "premesh-call": "attempt=9" };
     const answer = await ask(shim.address, { host: upstream.host, headers });
     const seen = first(upstream);
