@@ -1,5 +1,6 @@
 // The options of createClient, and what is wrong with those of callers without types.
 import type { Clock } from "./call/clock.ts";
+import type { SharedStore } from "./call/shared.ts";
 import type { ClientSnapshot } from "./policies-in-force.ts";
 import { PolicyError } from "./policy/error.ts";
 import type { Policy } from "./policy/policy.ts";
@@ -18,6 +19,8 @@ export interface ClientOptions {
   readonly clock?: Clock;
   /** What {@link Client.snapshot} gave, perhaps in an earlier process: breakers go on where they were, by the time that remained. */
   readonly snapshot?: ClientSnapshot;
+  /** What layers with `shared: true` share with other processes: `redisStore(url)` of `premesh/redis`. Without it they are of this process alone. */
+  readonly shared?: SharedStore;
 }
 
 /** Throws `ERR_PREMESH_INVALID_OPTIONS`. */
@@ -33,6 +36,7 @@ export function checkOptions(options: ClientOptions): void {
   if (options.clock !== undefined && !isClock(options.clock))
     bad("clock must be an object with the functions now, setTimer and clearTimer");
   if (options.clock !== undefined && options.now !== undefined) bad("give clock or now, not both: a clock has its own now");
+  if (options.shared !== undefined && !isStore(options.shared)) bad("shared must be a store, such as redisStore(url) of premesh/redis");
   if (options.seed !== undefined && !Number.isFinite(options.seed)) bad("seed must be a number");
 }
 
@@ -41,3 +45,6 @@ const isClock = (clock: Partial<Record<keyof Clock, unknown>> | null): boolean =
   typeof clock?.now === "function" &&
   typeof clock.setTimer === "function" &&
   typeof clock.clearTimer === "function";
+
+const isStore = (store: Partial<Record<keyof SharedStore, unknown>> | null): boolean =>
+  typeof store === "object" && typeof store?.limit === "function" && typeof store.hints === "object";

@@ -108,6 +108,7 @@ export function createClient(options: ClientOptions): Client {
     random: options.seed === undefined ? Math.random : seededRandom(options.seed),
     report: telemetry.report,
     attempts: telemetry.attempts,
+    ...(options.shared === undefined ? {} : { shared: options.shared }),
   };
   const beneath = fetchBeneath(options.fetch);
   const sendFetch = fetchSender(beneath.now, env);

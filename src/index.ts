@@ -69,6 +69,7 @@ export type { StandardOptions } from "./policy/standard.ts";
 export type { AttemptType, Decision, Protocol } from "./call/call.ts";
 export type { ClientStatus, LayerStatus } from "./call/status.ts";
 export type { Clock } from "./call/clock.ts";
+export type { SharedHints, SharedLimit, SharedRule, SharedStore, Taken } from "./call/shared.ts";
 export type { AttemptEvent, CallEvent, DecisionEvent, Result, TelemetryEvent } from "./telemetry/events.ts";
 export type { ExplainedLayer, Explanation } from "./telemetry/explanation.ts";
 export type { FetchFunction, FetchInit, FetchInput, PremeshInit } from "./transports/fetch/request.ts";

@@ -2,6 +2,7 @@
 import type { Call, Report } from "./call.ts";
 import type { Timers } from "./clock.ts";
 import type { Outcome } from "./outcome.ts";
+import type { SharedStore } from "./shared.ts";
 
 export interface Env {
   /** Milliseconds on a clock that does not jump. */
@@ -13,6 +14,8 @@ export interface Env {
   readonly report: (call: Call | undefined, decision: Report) => void;
   /** Who hears of attempts; absent: nobody ever will. */
   readonly attempts?: AttemptWatch;
+  /** What processes share; absent: this process shares with none. */
+  readonly shared?: SharedStore;
 }
 
 /** Where a layer stands that reports. */
