@@ -50,7 +50,7 @@ const isPrimitive = (file: string): boolean => file.startsWith("policy/") && our
 /** Which part of the source a file is. The first pattern that fits counts. */
 const parts: readonly (readonly [part: string, pattern: RegExp])[] = [
   ["index", /^index\.ts$/],
-  ["entry", /^(?:grpc|connect|redis)\.ts$/],
+  ["entry", /^(?:grpc|connect|redis|inbound)\.ts$/],
   ["client", /^(?:client|client-options|policies-in-force)\.ts$/],
   ["compile", /^(?:compile|targets)\.ts$/],
   ["definition", /^layers\/(?:.+\/)?definition\.ts$/],

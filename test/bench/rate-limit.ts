@@ -44,7 +44,7 @@ export const bench: Bench = {
     const rule = gcraRule(1e9, 1_000, 1e9);
     const cell = { due: 0 };
     const env = { now: monotonicNow, timers: systemTimers, random: seededRandom(1), report: () => undefined };
-    const scope = { label: "rateLimit", insideRetry: false, rest: () => compose([], (sent) => sent.send(sent)) };
+    const scope = { label: "rateLimit", insideRetry: false, inbound: false, rest: () => compose([], (sent) => sent.send(sent)) };
     const limited = alone(buildRateLimit(rateLimit({ rate: 1e9, per: "1s" }), env, scope))(next);
     const each = await interleaved(
       {

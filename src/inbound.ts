@@ -1,0 +1,6 @@
+// The public names of premesh/inbound: policies for the calls that come in to a service.
+export { inbound } from "./transports/inbound/middleware.ts";
+export type { Inbound } from "./transports/inbound/middleware.ts";
+export type { InboundOptions } from "./transports/inbound/options.ts";
+export { inboundCall } from "./transports/inbound/known.ts";
+export type { InboundCall } from "./transports/inbound/known.ts";

@@ -1,0 +1,52 @@
+// Inbound: which layers can be run on a call that comes in to a process, where the work that follows is done here and once.
+import { PolicyError } from "./error.ts";
+import type { LayerDefinition, LayerKind, Policy } from "./policy.ts";
+
+/** Why a layer of that kind cannot; `undefined`: it can. */
+const unfit: { readonly [K in LayerKind]: string | undefined } = {
+  trace: undefined,
+  rateLimit: undefined,
+  bulkhead: undefined,
+  timeout: undefined,
+  retry: "would have the work done again",
+  hedge: "would have the work done twice at a time",
+  breaker: undefined,
+  fallback: undefined,
+  fault: undefined,
+  idempotency: undefined,
+  route: "has nowhere to send it",
+  adopt: undefined,
+};
+
+/** A layer that cannot be run on calls that come in. */
+export interface Unfit {
+  readonly index: number;
+  readonly kind: LayerKind;
+  readonly why: string;
+}
+
+/** Those of a policy; none where it is for calls that go out. */
+export function unfitInbound({ match = [], layers }: Policy): readonly Unfit[] {
+  if (!match.some(({ inbound }) => inbound === true)) return [];
+  return layers.flatMap((layer, index) => {
+    const why = whyUnfit(layer);
+    return why === undefined ? [] : [{ index, kind: layer.kind, why }];
+  });
+}
+
+function whyUnfit(layer: LayerDefinition): string | undefined {
+  return layer.kind === "fallback" && "target" in layer.response ? "has no other target to ask" : unfit[layer.kind];
+}
+
+/** Throws `ERR_PREMESH_INVALID_OPTIONS` for the first policy that has one. */
+export function requireInboundFit(policies: readonly Policy[]): void {
+  for (const policy of policies) {
+    const [first] = unfitInbound(policy);
+    if (first === undefined) continue;
+    throw new PolicyError(
+      "ERR_PREMESH_INVALID_OPTIONS",
+      `policy "${policy.name}" is for calls that come in, and layers[${first.index}] (${first.kind}) ${first.why}; take it out, or make two policies: one with inbound: true, one without`,
+      { policy: policy.name },
+    );
+  }
+}
