@@ -47,4 +47,4 @@ const isClock = (clock: Partial<Record<keyof Clock, unknown>> | null): boolean =
   typeof clock.clearTimer === "function";
 
 const isStore = (store: Partial<Record<keyof SharedStore, unknown>> | null): boolean =>
-  typeof store === "object" && typeof store?.limit === "function" && typeof store.hints === "object";
+  typeof store === "object" && typeof store?.limit === "function" && typeof store.hints === "object" && typeof store.answers === "object";

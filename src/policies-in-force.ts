@@ -49,7 +49,7 @@ export function newPoliciesInForce(first: readonly Policy[], env: ClientEnv, sna
 
   function policySet(policies: readonly Policy[], before?: PolicySet): PolicySet {
     const checked = checkedPolicies(policies, (index) => `policies[${index}]`);
-    if (acceptsInbound) requireInboundFit(checked);
+    if (acceptsInbound) requireInboundFit(checked, env.shared !== undefined);
     const compiled = checked.map((policy) => {
       const old = before?.byName.get(policy.name);
       return old !== undefined && isUnchanged(old, policy) ? old : compilePolicy(policy, env, shared, old, born);
@@ -105,7 +105,10 @@ export function newPoliciesInForce(first: readonly Policy[], env: ClientEnv, sna
     findRpc: (host, method, direction = "outbound") => set.matching[direction].findRpc(host, method),
     named,
     acceptInbound: () => {
-      requireInboundFit([...set.byName.values()].map(({ policy }) => policy));
+      requireInboundFit(
+        [...set.byName.values()].map(({ policy }) => policy),
+        env.shared !== undefined,
+      );
       acceptsInbound = true;
     },
     replace: (next) => {

@@ -1,5 +1,4 @@
 // Env: what a layer may ask of the world, so that time, chance and telemetry can be replaced.
-import type { AnswerStore } from "./answers.ts";
 import type { Call, Report } from "./call.ts";
 import type { Timers } from "./clock.ts";
 import type { Outcome } from "./outcome.ts";
@@ -13,8 +12,6 @@ export interface Env {
   readonly random: () => number;
   /** Tells what a layer decided; `call` is absent where no call was behind it. */
   readonly report: (call: Call | undefined, decision: Report) => void;
-  /** Where processes keep answers together; absent: nowhere. */
-  readonly answers?: AnswerStore;
   /** Who hears of attempts; absent: nobody ever will. */
   readonly attempts?: AttemptWatch;
   /** What processes share; absent: this process shares with none. */

@@ -2,6 +2,7 @@
 //
 // A store may be slow, wrong or away at any time. So whatever is asked of it settles in bounded time, and rejects with a `StoreAway` where there is no answer;
 // no layer needs it to go on.
+import type { AnswerStore } from "./answers.ts";
 
 /** A store that several processes use. `redisStore` of `premesh/redis` makes one. */
 export interface SharedStore {
@@ -10,6 +11,8 @@ export interface SharedStore {
   /** A limit over all processes that give the same id. Cheap to ask for: nothing is done before the first `take`. */
   readonly limit: (id: string, rule: SharedRule) => SharedLimit;
   readonly hints: SharedHints;
+  /** The answers to calls with a key. */
+  readonly answers: AnswerStore;
   /** Lets go of the connections. What is asked of it afterwards rejects. Whoever made the store closes it; a client does not. */
   close(): Promise<void>;
 }

@@ -26,9 +26,9 @@ export interface Unfit {
 }
 
 /** Those of a policy; none where it is for calls that go out. */
-export function unfitInbound({ match = [], layers }: Policy): readonly Unfit[] {
-  if (!match.some(({ inbound }) => inbound === true)) return [];
-  return layers.flatMap((layer, index) => {
+export function unfitInbound(policy: Policy): readonly Unfit[] {
+  if (!isInbound(policy)) return [];
+  return policy.layers.flatMap((layer, index) => {
     const why = whyUnfit(layer);
     return why === undefined ? [] : [{ index, kind: layer.kind, why }];
   });
@@ -38,15 +38,18 @@ function whyUnfit(layer: LayerDefinition): string | undefined {
   return layer.kind === "fallback" && "target" in layer.response ? "has no other target to ask" : unfit[layer.kind];
 }
 
-/** Throws `ERR_PREMESH_INVALID_OPTIONS` for the first policy that has one. */
-export function requireInboundFit(policies: readonly Policy[]): void {
+/** Throws `ERR_PREMESH_INVALID_OPTIONS` for the first policy that has one, or that shares answers where nothing is shared. */
+export function requireInboundFit(policies: readonly Policy[], shared: boolean): void {
+  const bad = ({ name }: Policy, message: string): never => {
+    throw new PolicyError("ERR_PREMESH_INVALID_OPTIONS", `policy "${name}" is for calls that come in, and ${message}`, { policy: name });
+  };
   for (const policy of policies) {
     const [first] = unfitInbound(policy);
-    if (first === undefined) continue;
-    throw new PolicyError(
-      "ERR_PREMESH_INVALID_OPTIONS",
-      `policy "${policy.name}" is for calls that come in, and layers[${first.index}] (${first.kind}) ${first.why}; take it out, or make two policies: one with inbound: true, one without`,
-      { policy: policy.name },
-    );
+    const hint = "take it out, or make two policies: one with inbound: true, one without";
+    if (first !== undefined) bad(policy, `layers[${first.index}] (${first.kind}) ${first.why}; ${hint}`);
+    if (!shared && isInbound(policy) && policy.layers.some((layer) => layer.kind === "idempotency" && layer.store === "shared"))
+      bad(policy, 'its idempotency layer has store: "shared", but the client has no store: createClient({ shared: redisStore(url) })');
   }
 }
+
+const isInbound = ({ match = [] }: Policy): boolean => match.some(({ inbound }) => inbound === true);

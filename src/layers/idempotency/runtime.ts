@@ -3,12 +3,11 @@ import { randomUUID } from "node:crypto";
 import type { AnswerStore } from "../../call/answers.ts";
 import type { Build } from "../../call/build.ts";
 import { type Call, type CallRecord, fieldOf, withField } from "../../call/call.ts";
-import { PolicyError } from "../../policy/error.ts";
 import { type IdempotencyDefinition, idempotencyDefaults } from "./definition.ts";
 import { type MemoryStore, memoryStore } from "./memory.ts";
 import { receiving } from "./receive.ts";
 
-/** The answers of calls that come in; `undefined`: none do. */
+/** The answers of calls that come in; `undefined`: none do. Without `memory` they are in the store that processes share. */
 type State = { readonly store: AnswerStore; readonly memory: MemoryStore | undefined } | undefined;
 
 export const buildIdempotency: Build<IdempotencyDefinition, State> = (definition, env, { label, insideRetry, inbound }) => {
@@ -16,6 +15,7 @@ export const buildIdempotency: Build<IdempotencyDefinition, State> = (definition
   const methods = new Set<string>(definition.methods ?? idempotencyDefaults.methods);
   const anyMethod = methods.has("*");
   const receive = inbound ? receiving(definition, env, label) : undefined;
+  const shared = definition.store === "shared" ? env.shared : undefined;
   /** Inside `retry` the layer sees each attempt; the key stays that of the call. */
   const keys = insideRetry ? new WeakMap<CallRecord, string>() : undefined;
   const newKey = (record: CallRecord): string => {
@@ -34,13 +34,7 @@ export const buildIdempotency: Build<IdempotencyDefinition, State> = (definition
 
   function newStore(): State {
     if (!inbound) return undefined;
-    if (definition.store === "shared") {
-      if (env.answers !== undefined) return { store: env.answers, memory: undefined };
-      throw new PolicyError(
-        "ERR_PREMESH_INVALID_OPTIONS",
-        `the layer ${label} keeps its answers in a shared store, and the client has none: createClient({ shared: redisStore(url) })`,
-      );
-    }
+    if (shared !== undefined) return { store: shared.answers, memory: undefined };
     const madeRoom = (what: "answer" | "key"): void =>
       env.report(undefined, { layer: label, kind: "idempotency", what: what === "key" ? "key-forgotten" : "answer-dropped" });
     const memory = memoryStore(env.now, { ...idempotencyDefaults.bounds, ...definition.bounds }, madeRoom);
@@ -48,7 +42,7 @@ export const buildIdempotency: Build<IdempotencyDefinition, State> = (definition
   }
 
   return {
-    newState: (before) => ((before?.memory === undefined) === (definition.store === "shared") ? before : undefined) ?? newStore(),
+    newState: (before) => ((before?.memory === undefined) === (shared !== undefined) ? before : undefined) ?? newStore(),
     handsOn: "idempotency",
     layer: (state) => (next) => (call) => {
       const { incoming } = call.payload;

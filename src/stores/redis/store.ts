@@ -1,6 +1,7 @@
-// redisStore: limits and hints over one Redis, for all processes that name it.
+// redisStore: limits, hints and answers over one Redis, for all processes that name it.
 import type { SharedStore } from "../../call/shared.ts";
 import { redisAddress } from "./address.ts";
+import { newAnswers } from "./answers.ts";
 import { newHints } from "./hints.ts";
 import { newLimits } from "./limits.ts";
 import { type Link, newLink } from "./link.ts";
@@ -40,6 +41,7 @@ export function redisStore(url: string, options: RedisStoreOptions = {}): Shared
   return {
     address: address.shown,
     limit: limits.limit,
+    answers: newAnswers(link),
     hints: { tell: hints.tell, hear: hints.hear },
     close: () => {
       limits.close();
