@@ -7,18 +7,10 @@ import type { Answer, Asked, Incoming, Told } from "../../call/incoming.ts";
 import type { Outcome } from "../../call/outcome.ts";
 import type { Abort, Signal } from "../../call/signal.ts";
 import { makeKnown } from "../inbound/known.ts";
+import { Replayed } from "../inbound/replay.ts";
 import { type InboundListener, type InboundWire, Metadata, ServerInterceptingCall, Status, type SentStatus } from "./grpc-js.ts";
 import { entriesOf, metadataOf } from "./metadata-entries.ts";
 import type { MessageForm } from "./messages-in.ts";
-
-/** An answer that was given before; it is a transport's response, too. */
-export class ReplayedRpc {
-  readonly answer: Answer;
-
-  constructor(answer: Answer) {
-    this.answer = answer;
-  }
-}
 
 /** The field that says that an answer was given before. */
 const REPLAYED_FIELD = "idempotency-replayed";
@@ -66,7 +58,7 @@ export class ServerCall extends ServerInterceptingCall {
       asked: (most, signal) => this.#asked(most, signal),
       record: (most, told) => (this.#recording = { most, told, fields: [], body: new Uint8Array() }),
       cut: () => this.answer({ code: Status.DEADLINE_EXCEEDED, details: "the answer did not end in time" }),
-      replay: (answer) => this.#outcomeOf(answer.status, new ReplayedRpc(answer)),
+      replay: (answer) => this.#outcomeOf(answer.status, new Replayed(answer)),
     };
   }
 

@@ -7,11 +7,12 @@ import { Abort } from "../../call/signal.ts";
 import { PolicyError } from "../../policy/error.ts";
 import { type Door, doorOf, type Ruled } from "../door.ts";
 import { deadlinePassed } from "../inbound/deadline.ts";
+import { Replayed } from "../inbound/replay.ts";
 import { INBOUND_TARGET } from "../inbound/target.ts";
 import { brokenStatus, statusOf } from "./edge.ts";
 import { type InboundWire, type Metadata, type ServerInterceptor, ServerInterceptingCall, type SentStatus } from "./grpc-js.ts";
 import { type MessageForm, messageForms } from "./messages-in.ts";
-import { ReplayedRpc, ServerCall } from "./server-call.ts";
+import { ServerCall } from "./server-call.ts";
 import type { ServiceShape } from "./services.ts";
 
 export interface ServerSettings {
@@ -96,7 +97,7 @@ function guarded(door: Door, ruled: Ruled, wire: InboundWire, method: string, st
 /** The handler's metadata is what telemetry and `client.explain` know the call by. */
 function concluded(outcome: Outcome<unknown>, { record }: Call, server: ServerCall, metadata: Metadata): Metadata {
   const { response } = outcome;
-  if (response instanceof ReplayedRpc) server.replay(response.answer);
+  if (response instanceof Replayed) server.replay(response.answer);
   else if (response === undefined && (outcome.ok || outcome.by !== "caller")) {
     const status: SentStatus = statusOf(outcome, record);
     const retryAfterMs = outcome.ok ? undefined : outcome.retryAfterMs;

@@ -17,12 +17,12 @@ export interface CallerDeadline {
 
 /** `undefined`: the caller says nothing, or nothing that can be read. */
 export function deadlineIn(
-  headers: Readonly<Record<string, unknown>>,
+  field: (name: string) => unknown,
   { now, timers }: Pick<Env, "now" | "timers">,
   record: CallRecord,
   left: Abort,
 ): CallerDeadline | undefined {
-  const text = headers[FIELD];
+  const text = field(FIELD);
   if (typeof text !== "string" || !/^\d{1,9}$/.test(text)) return undefined;
   const ms = Number(text);
   const passed = (): void => left.abort(deadlinePassed(record, ms));

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Call } from "../../call/call.ts";
 import { abortedOutcome, httpOutcome, thrownOutcome } from "../../call/classify.ts";
 import { type End, endNow, newEnd, whenEnded } from "../../call/end.ts";
-import type { Answer, Incoming } from "../../call/incoming.ts";
+import type { Incoming } from "../../call/incoming.ts";
 import type { Outcome } from "../../call/outcome.ts";
 import type { Abort } from "../../call/signal.ts";
 import { wholeBody } from "./body.ts";
@@ -12,19 +12,11 @@ import { makeKnown } from "./known.ts";
 import { whenClosed } from "./leaving.ts";
 import { fieldsOf, newRecording, type Recording } from "./recording.ts";
 import type { InPlace } from "./refusal.ts";
+import { Replayed } from "./replay.ts";
 import { standIn } from "./stand-in.ts";
 
 /** The work: what follows in the user's application. */
-export type Work = () => unknown;
-
-/** An answer that was given before; it is a transport's response, too. */
-export class Replayed {
-  readonly answer: Answer;
-
-  constructor(answer: Answer) {
-    this.answer = answer;
-  }
-}
+type Work = () => unknown;
 
 export interface Exchange {
   readonly incoming: Incoming;

@@ -7,9 +7,9 @@ import { newRecord } from "../../call/record.ts";
 import { Abort } from "../../call/signal.ts";
 import { doorOf } from "../door.ts";
 import { deadlineIn } from "./deadline.ts";
-import { type Exchange, newExchange, pathOf, Replayed, type Work } from "./exchange.ts";
+import { type Exchange, newExchange, pathOf } from "./exchange.ts";
 import { brokenInPlace, inPlaceOf } from "./refusal.ts";
-import { againOf } from "./replay.ts";
+import { againOf, Replayed } from "./replay.ts";
 import { checkInboundOptions, type InboundOptions } from "./options.ts";
 import { INBOUND_TARGET } from "./target.ts";
 
@@ -50,7 +50,7 @@ export function inbound(client: Client, options: InboundOptions = {}): Inbound {
     }
     const left = new Abort(undefined);
     const record = newRecord(ruled, "http", INBOUND_TARGET, method, env.now(), "inbound");
-    const limit = options.trustDeadline === true ? deadlineIn(headers, env, record, left) : undefined;
+    const limit = options.trustDeadline === true ? deadlineIn((name) => headers[name], env, record, left) : undefined;
     const exchange = newExchange(request, response, next, left, env.now, () => limit?.over());
     const payload: Payload = { replayable: false, incoming: exchange.incoming };
     const call = newCall({
@@ -88,5 +88,3 @@ function pathname(url: string): string {
   const query = path.indexOf("?");
   return query === -1 ? path : path.slice(0, query);
 }
-
-export type { Work };
