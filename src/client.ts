@@ -216,7 +216,15 @@ export function createClient(options: ClientOptions): Client {
       telemetry.close();
     },
   };
-  openDoor(client, { env, find: policies.find, findRpc: policies.findRpc, named: policies.named, acceptInbound: policies.acceptInbound, requireIdempotencyLayer, through });
+  openDoor(client, {
+    env,
+    find: policies.find,
+    findRpc: policies.findRpc,
+    named: policies.named,
+    acceptInbound: policies.acceptInbound,
+    requireIdempotencyLayer,
+    through,
+  });
   return client;
 }
 

@@ -61,6 +61,7 @@ export type { Duration } from "./policy/duration.ts";
 export { PolicyError } from "./policy/error.ts";
 export type { PolicyErrorCode, PolicyErrorFields, PolicyIssue } from "./policy/error.ts";
 export { parsePolicies } from "./policy/parse.ts";
+export type { Direction } from "./policy/matching.ts";
 export type { LayerDefinition, LayerKind, Match, Policy } from "./policy/policy.ts";
 export { revision } from "./policy/revision.ts";
 export type { Named, Queue, Refusing } from "./policy/schema.ts";

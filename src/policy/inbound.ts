@@ -52,4 +52,5 @@ export function requireInboundFit(policies: readonly Policy[], shared: boolean):
   }
 }
 
-const isInbound = ({ match = [] }: Policy): boolean => match.some(({ inbound }) => inbound === true);
+/** Whether it is for calls that come in. */
+export const isInbound = ({ match = [] }: Policy): boolean => match.some(({ inbound }) => inbound === true);

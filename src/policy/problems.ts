@@ -77,6 +77,9 @@ export const problems = {
   PM0514: warning("The retry never repeats"),
   PM0515: warning("The key is stamped inside the retry"),
   PM0516: warning("The retry is for none of the policy's methods"),
+
+  PM0530: warning("A layer cannot be run on calls that come in"),
+  PM0531: warning("A field is about calls that come in, and there are none"),
 } as const satisfies Readonly<Record<string, Problem>>;
 
 export type ProblemCode = keyof typeof problems;

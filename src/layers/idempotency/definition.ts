@@ -73,12 +73,14 @@ export const idempotencySchema = (z: Zod): ZodType<IdempotencyDefinition> =>
     store: z.enum(["process", "shared"], { error: 'must be "process" or "shared"' }).exactOptional(),
     keep: z.exactOptional(duration(z)),
     buffer: z.exactOptional(integer(z, 0, 1_073_741_824)),
-    bounds: z
-      .strictObject({ records: z.exactOptional(integer(z, 1, 1e7)), bytes: z.exactOptional(integer(z, 0, 1e12)) })
-      .exactOptional(),
+    bounds: z.strictObject({ records: z.exactOptional(integer(z, 1, 1e7)), bytes: z.exactOptional(integer(z, 0, 1e12)) }).exactOptional(),
     lease: z.exactOptional(duration(z)),
     unknown: z.enum(["refuse", "repeat"], { error: 'must be "refuse" or "repeat"' }).exactOptional(),
-    forget: z.array(integer(z, 400, 599)).min(1, "must name at least one status").readonly().exactOptional(),
+    forget: z
+      .array(integer(z, 400, 599))
+      .min(1, "must name at least one status")
+      .readonly()
+      .exactOptional(),
     scope: z.strictObject({ header: headerName(z) }).exactOptional(),
   });
 

@@ -9,6 +9,9 @@ export interface MemoryBounds {
   readonly bytes: number;
 }
 
+/** What was let go of before its time: an answer, whose key then stands for a call that was done; or a key. */
+export type MadeRoom = "answer-dropped" | "key-forgotten";
+
 export interface MemoryStore extends AnswerStore {
   count(): { readonly taken: number; readonly done: number; readonly bytes: number };
 }
@@ -31,8 +34,8 @@ interface Done {
 /** How many of the oldest are looked at with each new key, so that those whose time is over go. */
 const LOOKED_AT = 4;
 
-/** `madeRoom`: told of what was let go of before its time: an answer, whose key then stands for a call that was done; or a key. */
-export function memoryStore(now: () => number, bounds: MemoryBounds, madeRoom: (what: "answer" | "key") => void): MemoryStore {
+/** `report`: told of what was let go of. */
+export function memoryStore(now: () => number, bounds: MemoryBounds, report: (what: MadeRoom) => void): MemoryStore {
   const taken = new Map<string, Taken>();
   /** From the one that was used longest ago to the one used last. */
   const done = new Map<string, Done>();
@@ -70,7 +73,7 @@ export function memoryStore(now: () => number, bounds: MemoryBounds, madeRoom: (
     if (taken.size + done.size < bounds.records) return true;
     for (const [key, record] of done) {
       drop(key, record);
-      madeRoom("key");
+      report("key-forgotten");
       return true;
     }
     return false;
@@ -134,7 +137,7 @@ export function memoryStore(now: () => number, bounds: MemoryBounds, madeRoom: (
       for (const [oldest, other] of answered) {
         if (bytes <= bounds.bytes) break;
         dropAnswer(oldest, other);
-        madeRoom("answer");
+        report("answer-dropped");
       }
       return Promise.resolve(true);
     },

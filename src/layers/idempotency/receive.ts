@@ -55,7 +55,9 @@ export function receiving(definition: IdempotencyDefinition, env: Env, label: st
   /** What the key is called in the store: nobody gets at the key of another scope or policy, whatever they send. */
   function idOf(call: Call, key: string): string {
     const owner = scope === undefined ? "" : (fieldOf(call, scope.header.toLowerCase()) ?? "");
-    return createHash("sha256").update(JSON.stringify([name ?? call.record.policy, owner, key])).digest("base64url");
+    return createHash("sha256")
+      .update(JSON.stringify([name ?? call.record.policy, owner, key]))
+      .digest("base64url");
   }
 
   /** What became of the work is written down. */

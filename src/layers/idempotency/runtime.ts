@@ -4,7 +4,7 @@ import type { AnswerStore } from "../../call/answers.ts";
 import type { Build } from "../../call/build.ts";
 import { type Call, type CallRecord, fieldOf, withField } from "../../call/call.ts";
 import { type IdempotencyDefinition, idempotencyDefaults } from "./definition.ts";
-import { type MemoryStore, memoryStore } from "./memory.ts";
+import { type MadeRoom, type MemoryStore, memoryStore } from "./memory.ts";
 import { receiving } from "./receive.ts";
 
 /** The answers of calls that come in; `undefined`: none do. Without `memory` they are in the store that processes share. */
@@ -35,8 +35,7 @@ export const buildIdempotency: Build<IdempotencyDefinition, State> = (definition
   function newStore(): State {
     if (!inbound) return undefined;
     if (shared !== undefined) return { store: shared.answers, memory: undefined };
-    const madeRoom = (what: "answer" | "key"): void =>
-      env.report(undefined, { layer: label, kind: "idempotency", what: what === "key" ? "key-forgotten" : "answer-dropped" });
+    const madeRoom = (what: MadeRoom): void => env.report(undefined, { layer: label, kind: "idempotency", what });
     const memory = memoryStore(env.now, { ...idempotencyDefaults.bounds, ...definition.bounds }, madeRoom);
     return { store: memory, memory };
   }

@@ -76,7 +76,8 @@ export function newAnswers(link: Link): AnswerStore {
       }
     },
     renew: async (key, token, leaseMs) => (await run("renew", key, token, leaseMs)) === 1,
-    finish: async (key, token, answer, keepMs) => (await run("finish", key, token, keepMs, answer === undefined ? "" : textOf(answer))) === 1,
+    finish: async (key, token, answer, keepMs) =>
+      (await run("finish", key, token, keepMs, answer === undefined ? "" : textOf(answer))) === 1,
     giveUp: async (key, token) => void (await run("giveUp", key, token)),
   };
 }

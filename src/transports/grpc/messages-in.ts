@@ -25,7 +25,8 @@ export function messageForms(services: readonly ServiceShape[]): (method: string
   for (const method of services.flatMap((service) => Object.values(service) as readonly unknown[])) {
     if (typeof method !== "object" || method === null) continue;
     const { path, requestSerialize, responseSerialize, responseDeserialize } = method as Described; // the cast: only read
-    if (typeof path !== "string" || !isFunction(requestSerialize) || !isFunction(responseSerialize) || !isFunction(responseDeserialize)) continue;
+    if (typeof path !== "string" || !isFunction(requestSerialize) || !isFunction(responseSerialize) || !isFunction(responseDeserialize))
+      continue;
     forms.set(path.replace(/^\//, ""), {
       request: (message) => requestSerialize(message) as Uint8Array, // the casts: that is what they are for
       response: (message) => responseSerialize(message) as Uint8Array,
@@ -39,7 +40,11 @@ export function messageForms(services: readonly ServiceShape[]): (method: string
  * What was decoded from the same bytes is cloned into the same bytes. A message of protoc's own generator is more than its data, so its answer can only be
  * made again by its definition.
  */
-const cloned: MessageForm = { request: clone, response: (message) => (isProtoc(message) ? undefined : clone(message)), again: (bytes) => deserialize(bytes) };
+const cloned: MessageForm = {
+  request: clone,
+  response: (message) => (isProtoc(message) ? undefined : clone(message)),
+  again: (bytes) => deserialize(bytes),
+};
 
 function clone(message: unknown): Uint8Array | undefined {
   try {

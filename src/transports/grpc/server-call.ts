@@ -31,6 +31,9 @@ export interface ServerCallOptions {
   readonly whyLeft: () => unknown;
 }
 
+/** As a number, since an answer that was kept has one. */
+const OK: number = Status.OK;
+
 const nothing = (): void => undefined;
 
 export class ServerCall extends ServerInterceptingCall {
@@ -48,7 +51,9 @@ export class ServerCall extends ServerInterceptingCall {
   /** What was read ahead, and the handler has not asked for yet. */
   #read: { readonly message: unknown } | "end" | undefined;
   #reading: ((read: { readonly message: unknown } | "end") => void) | undefined;
-  #recording: { readonly most: number; readonly told: (told: Told) => void; fields: Answer["fields"]; body: Uint8Array | undefined } | undefined;
+  #recording:
+    | { readonly most: number; readonly told: (told: Told) => void; fields: Answer["fields"]; body: Uint8Array | undefined }
+    | undefined;
 
   constructor(wire: InboundWire, options: ServerCallOptions) {
     super(wire);
@@ -127,7 +132,7 @@ export class ServerCall extends ServerInterceptingCall {
     this.#status = last;
     const end = (): void => this.#wire.sendStatus(last);
     this.#wire.sendMetadata(metadata);
-    if (status === Status.OK) this.#wire.sendMessage(this.#options.form.again(body), end);
+    if (status === OK) this.#wire.sendMessage(this.#options.form.again(body), end);
     else end();
   }
 
@@ -158,7 +163,7 @@ export class ServerCall extends ServerInterceptingCall {
   }
 
   #outcomeOf(code: number, response: unknown, cause?: unknown): Outcome<unknown> {
-    if (code === Status.OK) return { ok: true, response, end: this.#end, discard: nothing };
+    if (code === OK) return { ok: true, response, end: this.#end, discard: nothing };
     return { ...rpcFailure(code, "answer", cause), response, end: this.#end, discard: nothing };
   }
 
@@ -170,11 +175,11 @@ export class ServerCall extends ServerInterceptingCall {
       this.#options.left.abort(this.#options.whyLeft());
     }
     const { code = Status.OK } = this.#status ?? {};
-    endNow(this.#end, left ? this.#options.left.reason : code === Status.OK ? undefined : this.#status);
+    endNow(this.#end, left ? this.#options.left.reason : code === OK ? undefined : this.#status);
     this.#listener?.onCancel();
   }
 
-  #record({ code = Status.UNKNOWN, details = "", metadata }: SentStatus): void {
+  #record({ code, details, metadata }: SentStatus): void {
     const recording = this.#recording;
     if (recording === undefined) return;
     this.#recording = undefined;

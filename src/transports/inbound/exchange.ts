@@ -21,7 +21,7 @@ type Work = () => unknown;
 export interface Exchange {
   readonly incoming: Incoming;
   /** Begins the work. Never rejects. */
-  send(call: Call): Promise<Outcome<unknown>>;
+  readonly send: (call: Call) => Promise<Outcome<unknown>>;
   /** Answers in the place of the work, unless the head has gone out. */
   answer(inPlace: InPlace): void;
   /** What the work gave back: a promise, where it is async. */
@@ -44,6 +44,7 @@ export function newExchange(
   let returned: Promise<unknown> | undefined;
   let recording: Recording | undefined;
   let settled = false;
+  // oxlint-disable-next-line typescript/unbound-method -- each is applied to the response
   const own = { writeHead: response.writeHead, write: response.write, end: response.end, addTrailers: response.addTrailers };
 
   whenClosed(response, () => {
@@ -72,7 +73,13 @@ export function newExchange(
       response.writeHead = (...args: unknown[]): ServerResponse => {
         // the cast: it is given what the caller gave, by whichever of the overloads
         (own.writeHead as (...all: unknown[]) => void).apply(response, args);
-        recording?.head(response.statusCode, fieldsOf(response, args.find((arg) => typeof arg === "object" && arg !== null)));
+        recording?.head(
+          response.statusCode,
+          fieldsOf(
+            response,
+            args.find((arg) => typeof arg === "object" && arg !== null),
+          ),
+        );
         if (!headed) resolve(httpOutcome(response, response.statusCode, undefined, end, nothing));
         headed = true;
         return response;
@@ -96,7 +103,7 @@ export function newExchange(
         returned = Promise.resolve(result);
         returned.then(workSettled, failed);
       } catch (error) {
-        returned = Promise.reject(error as Error); // the cast: whatever was thrown is thrown again
+        returned = Promise.reject(error); // oxlint-disable-line typescript/prefer-promise-reject-errors -- whatever was thrown is thrown again
         returned.catch(failed);
       }
     });
@@ -136,7 +143,10 @@ export function newExchange(
       asked: async (most, signal) => {
         const body = await wholeBody(request, most, signal);
         if (typeof body === "string") return { not: body };
-        const digest = createHash("sha256").update(`${request.method ?? ""} ${pathOf(request)}\n`).update(body).digest("base64url");
+        const digest = createHash("sha256")
+          .update(`${request.method ?? ""} ${pathOf(request)}\n`)
+          .update(body)
+          .digest("base64url");
         return { digest };
       },
       record: (most, told) => (recording = newRecording(most, told)),

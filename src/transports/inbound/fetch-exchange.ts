@@ -17,7 +17,7 @@ export type FetchWork = () => Response | Promise<Response>;
 export interface FetchExchange {
   readonly incoming: Incoming;
   /** Begins the work. Never rejects. */
-  send(call: Call): Promise<Outcome<unknown>>;
+  readonly send: (call: Call) => Promise<Outcome<unknown>>;
   /** Somebody else has answered: what the work still gives goes nowhere. */
   over(): void;
   /** The work has come to its end, or never begins. Never rejects. */

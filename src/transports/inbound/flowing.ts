@@ -37,7 +37,15 @@ export function flowing(response: Response, watch: Watch): Flowing {
     over = true;
     watch.ended(error);
     if (watch.toTheEnd) void drained();
-    else void reader.cancel(error).catch(() => undefined);
+    else void cancelled(error);
+  }
+
+  async function cancelled(reason: unknown): Promise<void> {
+    try {
+      await reader.cancel(reason);
+    } catch {
+      // it had broken off already
+    }
   }
 
   async function drained(): Promise<void> {

@@ -80,7 +80,8 @@ function concluded(outcome: Outcome<unknown>, { record }: Call, exchange: Exchan
   return response;
 }
 
-const textOf = (value: string | readonly string[] | undefined): string | undefined => (typeof value === "object" ? value.join(", ") : value);
+const textOf = (value: string | readonly string[] | undefined): string | undefined =>
+  typeof value === "object" ? value.join(", ") : value;
 
 /** Without the query; of the absolute form (RFC 9112, 3.2.2) the path alone. */
 function pathname(url: string): string {

@@ -15,5 +15,6 @@ export function checkInboundOptions(options: InboundOptions, caller: string): vo
   };
   // the casts: callers without types may pass anything
   if (typeof options !== "object" || (options as unknown) === null) bad("the options must be an object");
-  if (options.trustDeadline !== undefined && typeof (options.trustDeadline as unknown) !== "boolean") bad("trustDeadline must be true or false");
+  if (options.trustDeadline !== undefined && typeof (options.trustDeadline as unknown) !== "boolean")
+    bad("trustDeadline must be true or false");
 }

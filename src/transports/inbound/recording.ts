@@ -3,16 +3,7 @@ import type { ServerResponse } from "node:http";
 import type { Answer, Told } from "../../call/incoming.ts";
 
 /** Fields that belong to one connection or one moment, and not to the answer. */
-const PASSING = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "transfer-encoding",
-  "upgrade",
-  "te",
-  "date",
-  "content-length",
-]);
+const PASSING = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "te", "date", "content-length"]);
 
 export type Fields = readonly (readonly [name: string, value: string])[];
 
@@ -72,7 +63,9 @@ export function fieldsOf(response: Pick<ServerResponse, "getHeaders">, given: un
   return [...fields].flatMap(([name, values]) => values.map((value) => [name, value] as const));
 }
 
-const textsOf = (value: unknown): readonly string[] => (Array.isArray(value) ? value.map(String) : value === undefined ? [] : [String(value)]);
+/** Fields are texts, numbers or lists of them; Node says what is none. */
+const textsOf = (value: unknown): readonly string[] =>
+  Array.isArray(value) ? value.map(String) : typeof value === "string" || typeof value === "number" ? [String(value)] : [];
 
 /** An object, a list of pairs, or a list in which names and values take turns; as Node takes them. */
 function pairsOf(given: unknown): readonly (readonly [string, unknown])[] {

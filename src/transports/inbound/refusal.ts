@@ -36,7 +36,9 @@ function made({ status, headers, body }: Reply, fallback: string | undefined): I
     status,
     fields: [
       ...fields,
-      ...(typed || body === undefined ? [] : [["content-type", typeof body === "string" ? "text/plain;charset=UTF-8" : "application/json"] as const]),
+      ...(typed || body === undefined
+        ? []
+        : [["content-type", typeof body === "string" ? "text/plain;charset=UTF-8" : "application/json"] as const]),
       ...(fallback === undefined ? [] : [[FALLBACK_FIELD, fallback] as const]),
     ],
     body: body === undefined ? "" : typeof body === "string" ? body : JSON.stringify(body),

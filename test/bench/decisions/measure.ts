@@ -8,7 +8,12 @@ import { compose } from "../../../src/call/stack.ts";
 
 export const env: Env = { now: monotonicNow, timers: systemTimers, random: seededRandom(1), report: () => undefined };
 
-export const scope = (label: string): Scope => ({ label, insideRetry: false, inbound: false, rest: () => compose([], (call) => call.send(call)) });
+export const scope = (label: string): Scope => ({
+  label,
+  insideRetry: false,
+  inbound: false,
+  rest: () => compose([], (call) => call.send(call)),
+});
 
 const answered = Promise.resolve({ ok: true, response: undefined } as const);
 

@@ -19,7 +19,17 @@ import {
   type ServiceError,
   status as Status,
 } from "@grpc/grpc-js";
-import { bulkhead, createClient, definePolicy, type Client, type LayerDefinition, idempotency, rateLimit, retry, timeout } from "../../../src/index.ts";
+import {
+  bulkhead,
+  createClient,
+  definePolicy,
+  type Client,
+  type LayerDefinition,
+  idempotency,
+  rateLimit,
+  retry,
+  timeout,
+} from "../../../src/index.ts";
 import { serverInterceptor, type ServerSettings } from "../../../src/grpc.ts";
 import { inboundCall } from "../../../src/inbound.ts";
 import { virtualClock } from "../../../src/testing/index.ts";
@@ -60,7 +70,7 @@ type Unary = (call: ServerUnaryCall<Message, Message>, done: sendUnaryData<Messa
 interface Opened {
   readonly client: Client;
   readonly payments: Payments;
-  charge(message: Message, key?: string, options?: CallOptions): Promise<Came>;
+  readonly charge: (message: Message, key?: string, options?: CallOptions) => Promise<Came>;
 }
 
 interface Came {
@@ -90,7 +100,9 @@ async function open(
     },
   });
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => (error === null ? resolve(bound) : reject(error)));
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
   });
   const Payments = makeGenericClientConstructor(service, "payments.v1.Payments") as unknown as new (...args: unknown[]) => Payments; // the cast: it has the methods of its definition
   const payments = new Payments(`127.0.0.1:${port}`, credentials.createInsecure());

@@ -6,7 +6,17 @@ import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 import { serve } from "@hono/node-server";
 import { type Context, Hono } from "hono";
-import { bulkhead, type Client, type ClientOptions, createClient, definePolicy, idempotency, type LayerDefinition, rateLimit, timeout } from "../../../src/index.ts";
+import {
+  bulkhead,
+  type Client,
+  type ClientOptions,
+  createClient,
+  definePolicy,
+  idempotency,
+  type LayerDefinition,
+  rateLimit,
+  timeout,
+} from "../../../src/index.ts";
 import { inboundCall, inboundFetch, inboundHono, type InboundOptions } from "../../../src/inbound.ts";
 import { virtualClock } from "../../../src/testing/index.ts";
 import { gate, turns } from "../../harness/time.ts";
@@ -118,7 +128,10 @@ test("a key: done once, and the same answer to all", async (t) => {
     assert.deepEqual(reply.headers["set-cookie"], ["a=1", "b=2"]);
     assert.equal(reply.body.toString(), large);
   }
-  assert.deepEqual([first, second].map(({ headers }) => headers["idempotency-replayed"]), [undefined, "true"]);
+  assert.deepEqual(
+    [first, second].map(({ headers }) => headers["idempotency-replayed"]),
+    [undefined, "true"],
+  );
   assert.equal((await post(service, "k")).status, 422);
   assert.equal(worked, 1);
 });

@@ -1,6 +1,6 @@
 // Services for tests of inbound middleware: a real server of each framework, with one handler behind the policies; and requests to it over real sockets.
 import { once } from "node:events";
-import { Agent, createServer, type IncomingMessage, request, type RequestListener, type ServerResponse } from "node:http";
+import { type Agent, createServer, type IncomingMessage, request, type RequestListener, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
 import express from "express";
@@ -12,7 +12,9 @@ import { inbound, type InboundOptions } from "../../../src/inbound.ts";
 export type Handler = (request: IncomingMessage, response: ServerResponse) => unknown;
 
 /** Each framework with its middleware; the handler has Node's own request and response. */
-export const frameworks: Readonly<Record<string, (client: Client, handler: Handler, options?: InboundOptions) => Promise<RequestListener>>> = {
+export const frameworks: Readonly<
+  Record<string, (client: Client, handler: Handler, options?: InboundOptions) => Promise<RequestListener>>
+> = {
   "node:http": (client, handler, options) => {
     const guard = inbound(client, options);
     return Promise.resolve((incoming, response) => {
@@ -64,7 +66,12 @@ export interface ServiceOptions extends Partial<ClientOptions> {
 }
 
 /** Opens a service with these layers before the handler. */
-export async function open(t: TestContext, layers: readonly LayerDefinition[], handler: Handler, options: ServiceOptions = {}): Promise<Service> {
+export async function open(
+  t: TestContext,
+  layers: readonly LayerDefinition[],
+  handler: Handler,
+  options: ServiceOptions = {},
+): Promise<Service> {
   const { framework = "node:http", inbound: given, ...more } = options;
   const client = createClient({ policies: [definePolicy({ name: "guard", match: [{ inbound: true }], layers })], ...more });
   const make = frameworks[framework];
@@ -98,7 +105,10 @@ export interface Ask {
 }
 
 /** One request, over a connection of its own unless an agent is given. */
-export function ask({ port }: { readonly port: number }, { method = "GET", path = "/", headers = {}, body, agent, signal }: Ask = {}): Promise<Reply> {
+export function ask(
+  { port }: { readonly port: number },
+  { method = "GET", path = "/", headers = {}, body, agent, signal }: Ask = {},
+): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const sent = request({
       host: "127.0.0.1",
