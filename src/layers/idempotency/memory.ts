@@ -150,7 +150,7 @@ export function memoryStore(now: () => number, bounds: MemoryBounds, report: (wh
 }
 
 /** What an answer takes, about: its bytes, and those of its fields. */
-export function sizeOf({ fields, body, trailers }: Answer): number {
+function sizeOf({ fields, body, trailers }: Answer): number {
   let size = body.byteLength;
   for (const [name, value] of fields) size += name.length + value.length;
   for (const [name, value] of trailers) size += name.length + value.length;

@@ -174,7 +174,7 @@ export class ServerCall extends ServerInterceptingCall {
       this.#apart = true;
       this.#options.left.abort(this.#options.whyLeft());
     }
-    const { code = Status.OK } = this.#status ?? {};
+    const code = this.#status?.code ?? OK;
     endNow(this.#end, left ? this.#options.left.reason : code === OK ? undefined : this.#status);
     this.#listener?.onCancel();
   }
