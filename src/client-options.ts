@@ -1,5 +1,6 @@
 // The options of createClient, and what is wrong with those of callers without types.
 import type { Clock } from "./call/clock.ts";
+import type { SharedStore } from "./call/shared.ts";
 import type { ClientSnapshot } from "./policies-in-force.ts";
 import { PolicyError } from "./policy/error.ts";
 import type { Policy } from "./policy/policy.ts";
@@ -24,6 +25,8 @@ export interface ClientOptions {
    * Default: none, so that all layers run in the process. `false`: the same, also for layers with an address.
    */
   readonly sidecar?: string | false;
+  /** What layers with `shared: true` share with other processes: `redisStore(url)` of `premesh/redis`. Without it they are of this process alone. */
+  readonly shared?: SharedStore;
 }
 
 /** Throws `ERR_PREMESH_INVALID_OPTIONS`. */
@@ -42,6 +45,7 @@ export function checkOptions(options: ClientOptions): void {
   const { sidecar } = options;
   if (sidecar !== undefined && sidecar !== false && !(typeof sidecar === "string" && SIDECAR_ADDRESS.test(sidecar)))
     bad(`sidecar ${SIDECAR_ADDRESS_WORDS}, or false`);
+  if (options.shared !== undefined && !isStore(options.shared)) bad("shared must be a store, such as redisStore(url) of premesh/redis");
   if (options.seed !== undefined && !Number.isFinite(options.seed)) bad("seed must be a number");
 }
 
@@ -50,3 +54,6 @@ const isClock = (clock: Partial<Record<keyof Clock, unknown>> | null): boolean =
   typeof clock?.now === "function" &&
   typeof clock.setTimer === "function" &&
   typeof clock.clearTimer === "function";
+
+const isStore = (store: Partial<Record<keyof SharedStore, unknown>> | null): boolean =>
+  typeof store === "object" && typeof store?.limit === "function" && typeof store.hints === "object" && typeof store.answers === "object";

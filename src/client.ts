@@ -108,6 +108,7 @@ export function createClient(options: ClientOptions): Client {
     now,
     timers: clock ?? systemTimers,
     random: options.seed === undefined ? Math.random : seededRandom(options.seed),
+    ...(options.shared === undefined ? {} : { shared: options.shared }),
   };
   const shims = newShims(options.sidecar, world);
   const env: ClientEnv = { ...world, report: telemetry.report, attempts: telemetry.attempts, sidecars: shims };
@@ -219,7 +220,15 @@ export function createClient(options: ClientOptions): Client {
       telemetry.close();
     },
   };
-  openDoor(client, { env, find: policies.find, findRpc: policies.findRpc, named: policies.named, requireIdempotencyLayer, through });
+  openDoor(client, {
+    env,
+    find: policies.find,
+    findRpc: policies.findRpc,
+    named: policies.named,
+    acceptInbound: policies.acceptInbound,
+    requireIdempotencyLayer,
+    through,
+  });
   return client;
 }
 

@@ -90,6 +90,7 @@ export function compilePolicy(
   const inherited = before === undefined ? [] : inheritance(texts, before.texts);
   const seamAt = layers.findIndex(({ kind }) => kind === "sidecar");
   const repeatsAt = layers.findIndex(({ kind }) => kind === "retry" || kind === "hedge");
+  const inbound = policy.match?.some((match) => match.inbound === true) === true;
   const targets = new Map<string, Target>();
   const send = sender(env);
   const composed = (built: readonly Built[], outside: readonly Built[], branches?: Branches): Next<unknown> => {
@@ -136,6 +137,7 @@ export function compilePolicy(
       label: definition.name ?? definition.kind,
       index,
       insideRetry: repeatsAt !== -1 && repeatsAt < index,
+      inbound,
       rest: remembered((other) => inside(target(other), index, other)),
       repeatsBehind: (call, failure) => plans.some((plan, at) => at > index && plan.repeats?.(call, failure) === true),
     });
@@ -147,8 +149,8 @@ export function compilePolicy(
     const text = texts[index] ?? "";
     const shared = name === undefined ? undefined : named.get(name);
     if (shared?.text === text) return shared.built;
-    const replaced = plan.branching === true ? (shared?.built ?? old?.at(old.branchAt)) : undefined;
-    const made = { plan, state: plan.newState(replaced?.plan.branching === true ? replaced.state : undefined) };
+    const replaced = [...(shared === undefined ? [] : [shared.built]), ...(old?.built ?? [])].find((other) => continues(plan, other));
+    const made = { plan, state: plan.newState(replaced?.state) };
     if (name !== undefined && plan.show !== undefined) named.set(name, { text, built: made });
     return made;
   }
@@ -206,6 +208,10 @@ export function compilePolicy(
   for (const [name, old] of before?.targets ?? []) target(name, old);
   return compiled;
 }
+
+/** Whether a layer goes on with the state of one that was defined otherwise. */
+const continues = ({ branching, handsOn }: Plan, { plan: before }: Built): boolean =>
+  (branching === true && before.branching === true) || (handsOn !== undefined && before.handsOn === handsOn);
 
 /** The budget of the first retry, which keeps it in its state. */
 function budgetOf(built: readonly Built[]): Budget | undefined {

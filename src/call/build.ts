@@ -12,6 +12,8 @@ export interface Scope {
   readonly index: number;
   /** A retry or hedge stands outside it, so it sees attempts, not calls. */
   readonly insideRetry: boolean;
+  /** Some of the calls of its policy come in. */
+  readonly inbound: boolean;
   /** The layers behind it, built for another target; behind a `route`, for one endpoint that stands for the target. */
   readonly rest: (target: string) => Next<unknown>;
   /** Whether a layer behind it would send a call again that came out so. */
@@ -60,6 +62,8 @@ export interface Plan<S = unknown> {
   repeats?(call: Call, failure: Failure<unknown>): boolean;
   /** The layers behind it are built once for each endpoint, and it picks the endpoint. */
   readonly branching?: true;
+  /** Its state goes over to the layer that takes its place with other data, if that says the same; a policy has at most one that does. */
+  readonly handsOn?: string;
   /** Until when the layer refuses every call, on the clock of `Env.now`; 0: it does not now. Cheap: asked for each pick of an endpoint. */
   shutUntil?(state: S, now: number): number;
   /** Ends what goes on in the background. No call comes afterwards. */

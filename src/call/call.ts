@@ -1,8 +1,10 @@
 // Call: one logical call on its way through the layers; and what layers are made of.
+import type { Direction } from "../policy/matching.ts";
 import type { LayerDefinition } from "../policy/policy.ts";
 import type { Address } from "./address.ts";
 import type { Crosses, Crossing } from "./crossing.ts";
 import type { Orders } from "./orders.ts";
+import type { Incoming } from "./incoming.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Signal } from "./signal.ts";
 
@@ -38,6 +40,7 @@ export interface CallRecord {
   /** The layers of the policy, as they were when the call began. */
   readonly layers: readonly LayerDefinition[];
   readonly protocol: Protocol;
+  readonly direction: Direction;
   readonly target: string;
   readonly method: string;
   /** On the clock of `Env.now`. */
@@ -113,6 +116,8 @@ export interface Payload {
    * outcome. `undefined`: its body is gone, or longer than so many bytes. Absent: this transport cannot.
    */
   copy?(bytes: number, given: (copy: Payload | undefined) => void): void;
+  /** It has come in from elsewhere and is answered here; absent for calls that go out. */
+  readonly incoming?: Incoming;
 }
 
 /** One logical call. Readonly; a layer that changes it passes a changed copy on. */

@@ -44,6 +44,8 @@ export function newDeadlines(afterMs: number, timers: Timers = systemTimers): De
     else before.behind = behind;
     if (behind === undefined) last = before;
     else behind.before = before;
+    // one that has been promoted to the old generation would keep all that came behind it, calls and all, until that is collected
+    expiry.before = expiry.behind = undefined;
     expiry.dueAt = 0;
   }
 

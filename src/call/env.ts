@@ -3,6 +3,7 @@ import type { Call, Report } from "./call.ts";
 import type { Timers } from "./clock.ts";
 import type { Sidecars } from "./crossing.ts";
 import type { Outcome } from "./outcome.ts";
+import type { SharedStore } from "./shared.ts";
 
 export interface Env {
   /** Milliseconds on a clock that does not jump. */
@@ -16,6 +17,8 @@ export interface Env {
   readonly attempts?: AttemptWatch;
   /** Where calls can go over a seam; absent: nowhere, so that everything runs here. */
   readonly sidecars?: Sidecars;
+  /** What processes share; absent: this process shares with none. */
+  readonly shared?: SharedStore;
 }
 
 /** Where a layer stands that reports. */

@@ -1,4 +1,5 @@
 // Records of calls, also by what came of the call: a response or an error leads back to what is known of it.
+import type { Direction } from "../policy/matching.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { CallRecord, Protocol } from "./call.ts";
 
@@ -9,12 +10,14 @@ export function newRecord(
   target: string,
   method: string,
   startedAt: number,
+  direction: Direction = "outbound",
 ): CallRecord {
   return {
     policy: policy.name,
     revision,
     layers: policy.layers,
     protocol,
+    direction,
     target,
     method,
     startedAt,

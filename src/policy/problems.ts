@@ -80,6 +80,9 @@ export const problems = {
   PM0517: warning("There are two seams"),
   PM0518: warning("Nothing is behind the seam"),
   PM0519: warning("A layer is on the wrong side of the seam"),
+
+  PM0530: warning("A layer cannot be run on calls that come in"),
+  PM0531: warning("A field is about calls that come in, and there are none"),
 } as const satisfies Readonly<Record<string, Problem>>;
 
 export type ProblemCode = keyof typeof problems;

@@ -4,6 +4,7 @@ import { join } from "./path.ts";
 import type { Policy } from "./policy.ts";
 import { hardlyOpens } from "./warnings/breakers.ts";
 import type { Finding, Rule } from "./warnings/finding.ts";
+import { nothingComesIn, unfitForInbound } from "./warnings/inbound.ts";
 import { inShadow, onPurpose } from "./warnings/left-on.ts";
 import { matchFindings } from "./warnings/matches.ts";
 import { breakerOutside, limiterInside } from "./warnings/order.ts";
@@ -31,6 +32,8 @@ const rules: readonly Rule[] = [
   secondSeam,
   nothingBehind,
   wrongSide,
+  unfitForInbound,
+  nothingComesIn,
 ];
 
 /** The warnings about these policies, policy by policy; `paths`: where each of them is. */

@@ -17,6 +17,3 @@ export const VERSION_FIELD = "premesh-version";
 
 /** What this premesh speaks. A sidecar that speaks less is too old. */
 export const SEAM_VERSION = 1;
-
-/** All that begins so is between us, and goes no further. */
-export const SEAM_PREFIX = "premesh-";

@@ -85,7 +85,7 @@ function failureMembers(failure: Failure<unknown>): Readonly<Record<string, Writ
 const conditionItem = (word: string): ReturnType<typeof textItem> => textItem(word);
 
 /** The innermost of the causes that says anything, and the code that any of them has. */
-export function causeOf(error: unknown): FarCause {
+function causeOf(error: unknown): FarCause {
   let message = "";
   let name: string | undefined;
   let code: string | undefined;

@@ -5,6 +5,7 @@ import { codeName } from "../call/codes.ts";
 import { errorTypeOf } from "../call/error-type.ts";
 import type { Outcome } from "../call/outcome.ts";
 import type { GrpcStatus } from "../policy/conditions.ts";
+import type { Direction } from "../policy/matching.ts";
 import type { LayerKind } from "../policy/policy.ts";
 
 /** Which call an event is about. */
@@ -12,6 +13,8 @@ interface About {
   readonly policy: string;
   readonly revision: string;
   readonly protocol: Protocol;
+  /** The call goes out from here, or comes in. */
+  readonly direction: Direction;
   readonly target: string;
   readonly method: string;
 }
@@ -83,7 +86,14 @@ export function decisionEvent(call: Call | undefined, decision: Decision, policy
   return call === undefined ? { type: "decision", ...decision, policy } : { type: "decision", ...decision, ...about(call.record) };
 }
 
-const about = ({ policy, revision, protocol, target, method }: CallRecord): About => ({ policy, revision, protocol, target, method });
+const about = ({ policy, revision, protocol, direction, target, method }: CallRecord): About => ({
+  policy,
+  revision,
+  protocol,
+  direction,
+  target,
+  method,
+});
 
 const cameOut = (outcome: Outcome<unknown>, tookMs: number): CameOut => ({
   result: resultOf(outcome),

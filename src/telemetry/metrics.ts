@@ -85,7 +85,8 @@ function instrumentsOf(meter: Meter, status: () => ClientStatus): Instruments {
   const rpcDuration = seconds("rpc.client.call.duration", "How long RPCs took, with all their attempts, until the head of the response.");
 
   const onCall = (event: CallEvent): void => {
-    if (event.protocol === "grpc" || event.protocol === "connect") rpcDuration.record(event.tookMs / 1_000, rpcAttributes(event));
+    if (event.direction === "outbound" && (event.protocol === "grpc" || event.protocol === "connect"))
+      rpcDuration.record(event.tookMs / 1_000, rpcAttributes(event));
     const attributes = { ...came(event), outcome: event.result };
     callDuration.record(event.tookMs / 1_000, attributes);
     attempts.record(event.attempts, { "premesh.policy": event.policy, outcome: event.result });

@@ -28,6 +28,11 @@ export interface Door {
   findRpc(host: string, method: string, direction?: Direction): Ruled | undefined;
   /** The policy of that name; throws `ERR_PREMESH_UNKNOWN_POLICY`. */
   named(name: string): Seamed;
+  /**
+   * Calls come in here: a policy for them that has a layer which cannot be run on such a call throws `ERR_PREMESH_INVALID_OPTIONS`, now and when it comes with
+   * an update.
+   */
+  acceptInbound(): void;
   /** The policy must have an `idempotency` layer if the call comes with a key; throws `ERR_PREMESH_NO_IDEMPOTENCY_LAYER`. */
   requireIdempotencyLayer(ruled: Ruled, call: Call): void;
   /**

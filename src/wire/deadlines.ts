@@ -11,7 +11,7 @@ export interface WireClock {
   readonly clearTimer: (timer: unknown) => void;
 }
 
-export const systemClock: WireClock = {
+const systemClock: WireClock = {
   now: () => performance.now(),
   setTimer: (due, ms) => setTimeout(due, ms).unref(),
   clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout), // the cast: it is what setTimer gave

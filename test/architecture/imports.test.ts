@@ -50,7 +50,7 @@ const isPrimitive = (file: string): boolean => file.startsWith("policy/") && our
 /** Which part of the source a file is. The first pattern that fits counts. */
 const parts: readonly (readonly [part: string, pattern: RegExp])[] = [
   ["index", /^index\.ts$/],
-  ["entry", /^(?:grpc|connect)\.ts$/],
+  ["entry", /^(?:grpc|connect|redis|inbound)\.ts$/],
   ["client", /^(?:client|client-options|policies-in-force)\.ts$/],
   ["compile", /^(?:compile|targets)\.ts$/],
   ["definition", /^layers\/(?:.+\/)?definition\.ts$/],
@@ -62,6 +62,7 @@ const parts: readonly (readonly [part: string, pattern: RegExp])[] = [
   ["telemetry", /^telemetry\//],
   ["wire", /^wire\//],
   ["transport", /^transports\//],
+  ["store", /^stores\//],
   ["sidecar", /^sidecar\//],
   ["testing", /^testing\//],
   ["registration", /^(?:register\.ts$|registration\/)/],
@@ -87,7 +88,8 @@ const table: Readonly<Record<string, { readonly loads: readonly string[]; readon
   },
   client: { loads: ["primitive", "policy", "call", "seam", "telemetry", "compile", "transport", "client"], types: [] },
   index: { loads: ["primitive", "policy", "definition", "client"], types: ["call", "telemetry", "transport"] },
-  entry: { loads: ["transport"], types: ["transport"] },
+  store: { loads: ["primitive", "call", "store"], types: [] },
+  entry: { loads: ["transport", "store"], types: ["transport", "store", "call"] },
   testing: { loads: ["primitive", "policy", "call", "compile", "testing"], types: ["client", "telemetry", "transport"] },
   registration: { loads: ["primitive", "policy", "client", "files", "registration"], types: [] },
   cli: {
@@ -99,6 +101,8 @@ const table: Readonly<Record<string, { readonly loads: readonly string[]; readon
 /** The packages, and the only files that may load them, or name their types. */
 const packages: Readonly<Record<string, { readonly loads: readonly RegExp[]; readonly types: readonly RegExp[] }>> = {
   cockatiel: { loads: [/^layers\/retry\/backoff\.ts$/], types: [/^layers\/retry\/backoff\.ts$/] },
+  bottleneck: { loads: [/^stores\/redis\/bucket\.ts$/], types: [] },
+  ioredis: { loads: [/^stores\/redis\/link\.ts$/], types: [/^stores\/redis\//] },
   opossum: { loads: [/^layers\/breaker\/window\.ts$/], types: [] },
   "@opentelemetry/api": {
     loads: [/^call\/otel\.ts$/, /^sidecar\/telemetry\/(?:telemetry|otlp)\.ts$/],

@@ -1,87 +1,22 @@
 // Bench: RPCs of grpc-js through a channel under seven layers against the bare channel, over loopback.
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import {
-  type ClientOptions,
-  type ClientReadableStream,
-  credentials,
-  makeGenericClientConstructor,
-  type requestCallback,
-} from "@grpc/grpc-js";
-import { channelOptions } from "../../src/grpc.ts";
-import { createClient } from "../../src/index.ts";
-import { definition, MESSAGES } from "./grpc-service.ts";
-import { type Bench, interleaved, median, quantile, ratios, type Row, shown } from "./kit.ts";
-import { sevenLayers } from "./policy.ts";
+import { MESSAGES } from "./grpc-service.ts";
+import { type Bench, interleaved, median, ratios, type Row, shown } from "./kit.ts";
+import { cpuOf, type Load, openSide, p99Of, type Round, type Side } from "./load.ts";
 
-const CONCURRENCY = 50;
-const UNARY = { calls: 2_000, rounds: 31 } as const;
-const STREAMS = { calls: 40, rounds: 31, atOnce: 5 } as const;
+const ROUNDS = 31;
+const UNARY: Load = { what: "unary", calls: 5_000, atOnce: 50 };
+const STREAMS: Load = { what: "stream", calls: 40, atOnce: 5 };
 
-interface Stub {
-  Unary(message: Buffer, callback: requestCallback<Buffer>): unknown;
-  Stream(message: Buffer): ClientReadableStream<Buffer>;
-  close(): void;
-}
+type Sides = Readonly<Record<"bare" | "again" | "unmatched" | "ours", Side>>;
 
-const BenchClient = makeGenericClientConstructor(definition, "bench.Bench") as unknown as new (
-  address: string,
-  security: ReturnType<typeof credentials.createInsecure>,
-  options: ClientOptions,
-) => Stub; // the cast: it has the methods of its definition
-
-const request = Buffer.from("hello");
-
-const unary = (stub: Stub) => (): Promise<void> =>
-  new Promise((resolve, reject) => {
-    stub.Unary(request, (error) => (error === null ? resolve() : reject(error)));
-  });
-
-const stream = (stub: Stub) => (): Promise<void> =>
-  new Promise((resolve, reject) => {
-    let messages = 0;
-    const call = stub.Stream(request);
-    call.on("data", () => messages++);
-    call.on("error", reject);
-    call.on("end", () => (messages === MESSAGES ? resolve() : reject(new Error(`${messages} messages`))));
-  });
-
-interface Round {
-  readonly cpuUs: number;
-  readonly p99Ms: number;
-}
-
-async function round(send: () => Promise<void>, calls: number, atOnce: number): Promise<Round> {
-  const took: number[] = [];
-  let left = calls;
-  const worker = async (): Promise<void> => {
-    while (left-- > 0) {
-      const began = performance.now();
-      await send();
-      took.push(performance.now() - began);
-    }
-  };
-  const before = process.cpuUsage();
-  await Promise.all(Array.from({ length: atOnce }, worker));
-  const { user, system } = process.cpuUsage(before);
-  return { cpuUs: (user + system) / calls, p99Ms: quantile(took, 0.99) };
-}
-
-type Sides = Readonly<Record<"bare" | "again" | "unmatched" | "ours", Stub>>;
-
-async function compared(
-  stubs: Sides,
-  what: string,
-  send: (stub: Stub) => () => Promise<void>,
-  { calls, rounds, atOnce }: { readonly calls: number; readonly rounds: number; readonly atOnce: number },
-): Promise<readonly Row[]> {
-  const side = (stub: Stub) => (): Promise<Round> => round(send(stub), calls, atOnce);
+async function compared(sides: Sides, what: string, load: Load): Promise<readonly Row[]> {
+  const side = (name: keyof Sides) => (): Promise<Round> => sides[name].round(load);
   const each = await interleaved(
-    { bare: side(stubs.bare), again: side(stubs.again), unmatched: side(stubs.unmatched), ours: side(stubs.ours) },
-    { rounds, warmUp: 5 },
+    { bare: side("bare"), again: side("again"), unmatched: side("unmatched"), ours: side("ours") },
+    { rounds: ROUNDS, warmUp: 5 },
   );
-  const cpuOf = (measured: readonly Round[]): number[] => measured.map(({ cpuUs }) => cpuUs);
-  const p99Of = (measured: readonly Round[]): number[] => measured.map(({ p99Ms }) => p99Ms);
   const cpu = ratios(cpuOf(each.ours), cpuOf(each.bare));
   const p99 = ratios(p99Of(each.ours), p99Of(each.bare));
   const bareCpu = `bare ${shown(cpuOf(each.bare), 0, " us")}, bare again ${shown(ratios(cpuOf(each.again), cpuOf(each.bare)), 2, "x")}`;
@@ -96,26 +31,26 @@ async function compared(
 
 export const bench: Bench = {
   title: "RPCs of grpc-js under seven layers",
-  how: `a grpc-js server in a process of its own; ${UNARY.rounds} rounds of ${UNARY.calls} unary calls (${CONCURRENCY} at a time) or of ${STREAMS.calls} streams of 1 MB in ${MESSAGES} messages (${STREAMS.atOnce} at a time) a side, sides in turn; ratios by round; CPU is user and system time of the client's process; the bare channel stands twice, to show the noise`,
+  how: `a grpc-js server and each side in a process of its own; ${ROUNDS} rounds of ${UNARY.calls} unary calls (${UNARY.atOnce} at a time) or of ${STREAMS.calls} streams of 1 MB in ${MESSAGES} messages (${STREAMS.atOnce} at a time) a side, sides in turn; ratios by round; CPU is user and system time of the side's process, with its garbage collection; the bare channel stands twice, to show the noise`,
   run: async () => {
     const server = fork(new URL("grpc-server.ts", import.meta.url), { execArgv: [] });
+    const opened: Side[] = [];
     try {
       const [{ port }] = (await once(server, "message")) as [{ port: number }]; // the cast: what grpc-server.ts sends
-      const open = (options: ClientOptions): Stub =>
-        new BenchClient(`127.0.0.1:${port}`, credentials.createInsecure(), { "grpc.use_local_subchannel_pool": 1, ...options });
-      const stubs: Sides = {
-        bare: open({}),
-        again: open({}),
-        unmatched: open(channelOptions(createClient({ policies: [] }))),
-        ours: open(channelOptions(createClient({ policies: [sevenLayers] }))),
+      const open = async (name: string): Promise<Side> => {
+        const side = await openSide(new URL("grpc-side.ts", import.meta.url), name, String(port));
+        opened.push(side);
+        return side;
       };
-      const rows = [
-        ...(await compared(stubs, "unary call", unary, { ...UNARY, atOnce: CONCURRENCY })),
-        ...(await compared(stubs, "stream", stream, STREAMS)),
-      ];
-      for (const stub of Object.values(stubs)) stub.close();
-      return rows;
+      const sides: Sides = {
+        bare: await open("bare"),
+        again: await open("again"),
+        unmatched: await open("unmatched"),
+        ours: await open("ours"),
+      };
+      return [...(await compared(sides, "unary call", UNARY)), ...(await compared(sides, "stream", STREAMS))];
     } finally {
+      for (const side of opened) side.close();
       server.disconnect();
     }
   },

@@ -48,6 +48,7 @@ export const bench: Bench = {
       label: "rateLimit",
       index: 0,
       insideRetry: false,
+      inbound: false,
       rest: () => compose([], (sent) => sent.send(sent)),
       repeatsBehind: () => false,
     };

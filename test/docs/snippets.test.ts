@@ -174,6 +174,12 @@ declare global {
   const wait: (ms: number | undefined) => void;
   const readFile: typeof import("node:fs/promises").readFile;
   const credentials: typeof import("@grpc/grpc-js").credentials;
+  const Server: typeof import("@grpc/grpc-js").Server;
+  const Hono: typeof import("hono").Hono;
+  const createServer: typeof import("node:http").createServer;
+  const express: typeof import("express");
+  const fastify: typeof import("fastify").fastify;
+  const guard: import("INBOUND").Inbound;
   const PaymentsClient: typeof import("@grpc/grpc-js").Client;
   const PaymentsDefinition: object;
   const createNiceClient: (definition: object, channel: object) => unknown;
@@ -205,6 +211,12 @@ test("every @example of a docstring type-checks", async () => {
       if (/^\w+$/.test(name) && !given.includes(`const ${name}:`))
         names.push(`  const ${name}: typeof import(${JSON.stringify(relative(folder, file))}).${name};`);
   }
-  writeFileSync(join(folder, "globals.d.ts"), given.replace("INDEX", index).replace("NAMES", names.join("\n")));
+  writeFileSync(
+    join(folder, "globals.d.ts"),
+    given
+      .replace("INDEX", index)
+      .replace("INBOUND", relative(folder, join(root, "src/inbound.ts")))
+      .replace("NAMES", names.join("\n")),
+  );
   await typeChecks(folder);
 });

@@ -381,7 +381,9 @@ suite("matches", () => {
       [],
     ],
     "a service without POST": [[policy("a", { service: "p.S", methods: ["GET"] })], ["PM0508 [0].match[0]"]],
-    "incoming calls": [[policy("a", { host: "h", inbound: true })], ["PM0508 [0].match[0]"]],
+    "one for calls that come in": [[policy("a", { host: "h", inbound: true })], []],
+    "the same host for calls of both directions": [[policy("a", { host: "h", inbound: true }, { host: "h" })], []],
+    "twice for calls that come in": [[policy("a", { host: "h", inbound: true }, { host: "h", inbound: true })], ["PM0508 [0].match[1]"]],
     "policies without matches": [[{ name: "a", layers: [] }, policy("b")], []],
   };
   for (const [name, [policies, expected]] of Object.entries(cases)) {

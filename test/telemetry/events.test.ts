@@ -63,6 +63,7 @@ describe("a listener", () => {
       policy: "p",
       revision: client.status().policies["p"]?.revision,
       protocol: "http",
+      direction: "outbound",
       target: "peer.internal",
       method: "PUT",
     };

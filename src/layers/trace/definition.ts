@@ -11,7 +11,8 @@ export interface TraceDefinition extends TraceOptions {
 
 /**
  * Opens one span for the call and one CLIENT span beneath it for each attempt, and sends W3C trace context along. Where an instrumentation of the
- * transport is at work (undici's), its own spans are the attempts' and none is opened twice. Without an OpenTelemetry SDK it costs next to nothing.
+ * transport is at work (undici's), its own spans are the attempts' and none is opened twice. A call that comes in gets a SERVER span beneath the one that its
+ * caller names. Without an OpenTelemetry SDK it costs next to nothing.
  *
  * @example
  * ```ts

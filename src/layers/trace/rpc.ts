@@ -50,13 +50,13 @@ export function startRpcAttempt(otel: OpenTelemetry, within: Context, call: Call
 
 const methodOf = ({ method }: Call): string => method.replace(/^\//, "");
 
-function rpcAttributes({ protocol, target }: CallRecord, method: string): Attributes {
+export function rpcAttributes({ protocol, target, direction }: CallRecord, method: string): Attributes {
   const system = protocol === "connect" ? SYSTEMS.connect : SYSTEMS.grpc;
-  return { "rpc.system.name": system, "rpc.method": method, ...serverOf(target) };
+  return { "rpc.system.name": system, "rpc.method": method, ...(direction === "inbound" ? {} : serverOf(target)) };
 }
 
 /** The span with `rpc.status_code`: of the outcome, or of what ended the response after its head. */
-function withStatus(inner: SpanOfCall): SpanOfCall {
+export function withStatus(inner: SpanOfCall): SpanOfCall {
   let status = "OK";
   return {
     ...inner,

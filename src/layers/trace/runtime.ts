@@ -6,6 +6,7 @@ import { whenEnded } from "../../call/end.ts";
 import { type OpenTelemetry, openTelemetry } from "../../call/otel.ts";
 import type { TraceDefinition } from "./definition.ts";
 import { startHttpAttempt, startHttpCall } from "./http.ts";
+import { startInboundCall } from "./inbound.ts";
 import { isRpc, startRpcAttempt, startRpcCall } from "./rpc.ts";
 import { addDecisions, type SpanOfCall } from "./span.ts";
 
@@ -16,12 +17,14 @@ export const buildTrace: Build<TraceDefinition> = () =>
     const { context, trace } = otel;
     const parent = context.active();
     if (parent === otel.ROOT_CONTEXT && isUnused(otel, trace.getTracerProvider())) return next(call);
+    const inbound = call.record.direction === "inbound";
     const rpc = isRpc(call);
-    const span = (rpc ? startRpcCall : startHttpCall)(otel, call, parent);
+    const span = (inbound ? startInboundCall : rpc ? startRpcCall : startHttpCall)(otel, call, parent);
     if (!otel.isSpanContextValid(span.span.spanContext())) return next(call);
     const within = trace.setSpan(parent, span.span);
-    return context.with(within, next, undefined, { ...call, tracer: (rpc ? rpcTracer : httpTracer)(otel, within) }).then((outcome) => {
-      span.span.setAttribute("premesh.attempts", call.record.attempts);
+    const traced = inbound ? call : { ...call, tracer: (rpc ? rpcTracer : httpTracer)(otel, within) };
+    return context.with(within, next, undefined, traced).then((outcome) => {
+      if (!inbound) span.span.setAttribute("premesh.attempts", call.record.attempts);
       span.concluded(outcome);
       whenEnded(outcome.end, (error) => ended(span, call, error));
       return outcome;

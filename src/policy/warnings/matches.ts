@@ -32,12 +32,11 @@ export function matchFindings(policies: readonly Policy[]): readonly MatchFindin
 }
 
 /** All of an entry but its methods, as matching sees it (src/policy/matching.ts). */
-function restOf({ host = "*", path = "", service, method }: Match): string {
-  return JSON.stringify([host.toLowerCase(), path.replace(/\/+$/, ""), service, method]);
+function restOf({ host = "*", path = "", service, method, inbound = false }: Match): string {
+  return JSON.stringify([host.toLowerCase(), path.replace(/\/+$/, ""), service, method, inbound]);
 }
 
-function neverFits({ inbound, service, methods }: Match): Pick<Finding, "message" | "hint"> | undefined {
-  if (inbound === true) return { message: "never fits: this version has no incoming calls", hint: "remove the entry" };
+function neverFits({ service, methods }: Match): Pick<Finding, "message" | "hint"> | undefined {
   if (service !== undefined && methods !== undefined && !methods.includes("POST"))
     return { message: "never fits: gRPC calls are POSTs, and methods lacks POST", hint: "remove methods" };
   return undefined;

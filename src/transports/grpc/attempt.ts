@@ -9,9 +9,10 @@ import { remember } from "../../call/record.ts";
 import { OUTCOME_FIELD } from "../../seam/names.ts";
 import { attributesOf } from "./attributes.ts";
 import { channelFor } from "./destination.ts";
+import { Ear, type Hearer } from "./ear.ts";
 import { FALLBACK_FIELD, rememberEnd, statusOf } from "./edge.ts";
 import { type InterceptingListener, type Metadata, Status, type StatusObject, type WireCall } from "./grpc-js.ts";
-import type { HeaderFields, Heading } from "./metadata.ts";
+import type { HeaderFields } from "./metadata.ts";
 import type { Outgoing, RpcPayload } from "./payload.ts";
 import { isLocal, misused, verdictOn } from "./verdict.ts";
 
@@ -21,8 +22,8 @@ const SAME_MS = 50;
 /** What came before it was clear that this is the attempt of the call. */
 type Held = readonly ["head", Metadata] | readonly ["message", Buffer] | readonly ["status", StatusObject];
 
-/** One attempt. A class, since grpc-js wants a listener, messages a reader and a signal a handler: one object is all three. */
-export class Attempt extends Reader<Outgoing> implements InterceptingListener, Heading {
+/** One attempt. A class, since its ear wants a hearer, messages a reader and a signal a handler: one object is all three. */
+export class Attempt extends Reader<Outgoing> implements Hearer {
   readonly #call: Call;
   readonly #rpc: RpcPayload;
   readonly #settle: (outcome: Outcome<Attempt>) => void;
@@ -40,7 +41,7 @@ export class Attempt extends Reader<Outgoing> implements InterceptingListener, H
   #cut: StatusObject | undefined = undefined;
   #held: Held[] = [];
   #listener: InterceptingListener | undefined = undefined;
-  readonly #taken = (): void => this.took();
+  readonly #ear = new Ear(this);
 
   constructor(call: Call, rpc: RpcPayload, settle: (outcome: Outcome<Attempt>) => void) {
     super();
@@ -70,11 +71,15 @@ export class Attempt extends Reader<Outgoing> implements InterceptingListener, H
     if (credentials !== undefined) real.setCredentials(credentials);
     this.#rpc.begun(real);
     signal?.addEventListener("abort", this);
-    metadata.attempt = this; // grpc-js makes its own copy of the metadata as it starts
-    if (this.#span === undefined) real.start(metadata, this);
-    else this.#span.within(() => real.start(metadata, this));
+    metadata.attempt = this.#ear; // grpc-js makes its own copy of the metadata as it starts
+    if (this.#span === undefined) real.start(metadata, this.#ear);
+    else this.#span.within(() => real.start(metadata, this.#ear));
     if (reading) real.startRead();
     this.readFrom(messages);
+  }
+
+  taken(): void {
+    this.took();
   }
 
   /** A connection has been found. */
@@ -161,7 +166,7 @@ export class Attempt extends Reader<Outgoing> implements InterceptingListener, H
   }
 
   protected override give({ message, flags }: Outgoing): void {
-    this.#real?.sendMessageWithContext(flags === undefined ? { callback: this.#taken } : { callback: this.#taken, flags }, message);
+    this.#real?.sendMessageWithContext(flags === undefined ? { callback: this.#ear.taken } : { callback: this.#ear.taken, flags }, message);
   }
 
   protected override giveEnd(): void {
@@ -197,6 +202,7 @@ export class Attempt extends Reader<Outgoing> implements InterceptingListener, H
 
   #stop(): void {
     this.#over = true;
+    this.#ear.hearer = undefined;
     this.#call.signal?.removeEventListener("abort", this);
     this.leave();
   }

@@ -9,19 +9,26 @@ import {
   type InterceptingListener,
   Metadata,
   propagate as Propagate,
+  ServerInterceptingCall,
+  type ServerInterceptor,
   status as Status,
   type StatusObject,
 } from "@grpc/grpc-js";
 import { PolicyError } from "../../policy/error.ts";
 
-export { ChannelCredentials, Metadata, Propagate, RealChannel, Status };
-export type { CallCredentials, ChannelInterface, ClientOptions, InterceptingListener, StatusObject };
+export { ChannelCredentials, Metadata, Propagate, RealChannel, ServerInterceptingCall, Status };
+export type { CallCredentials, ChannelInterface, ClientOptions, InterceptingListener, ServerInterceptor, StatusObject };
 
 /** What a channel makes for each RPC, and grpc-js's client machinery goes by. */
 export type WireCall = ReturnType<ChannelInterface["createCall"]>;
 export type MessageContext = Parameters<WireCall["sendMessageWithContext"]>[0];
 export type ParentCall = Parameters<ChannelInterface["createCall"]>[3];
 export type Deadline = Parameters<ChannelInterface["createCall"]>[1];
+
+/** What a server's interceptor is given for each RPC, and what is given to that. */
+export type InboundWire = Parameters<ServerInterceptor>[1];
+export type InboundListener = Parameters<InboundWire["start"]>[0];
+export type SentStatus = Parameters<InboundWire["sendStatus"]>[0];
 
 /** Before it, cancelled calls could be retried by grpc-js, and messages be lost when it did. */
 const LEAST = [1, 14, 7] as const;

@@ -12,7 +12,7 @@ export interface Why {
   readonly details: string;
 }
 
-export const VIA_UPSTREAM: Why = { flag: "-", details: "via_upstream" };
+const VIA_UPSTREAM: Why = { flag: "-", details: "via_upstream" };
 export const CLIENT_LEFT: Why = { flag: "DC", details: "downstream_remote_disconnect" };
 export const NO_ROUTE: Why = { flag: "NR", details: "route_not_found" };
 /** The client's request trickled, so that the wire has ended it. */

@@ -12,6 +12,7 @@ export const scope = (label: string): Scope => ({
   label,
   index: 0,
   insideRetry: false,
+  inbound: false,
   rest: () => compose([], (call) => call.send(call)),
   repeatsBehind: () => false,
 });

@@ -193,16 +193,16 @@ suite("a connection to an upstream over HTTP/2", () => {
 
   test("lets what is under way end when all are closed", async (t) => {
     const upstreams = createUpstreams();
-    const held: (() => void)[] = [];
+    const waiting: (() => void)[] = [];
     const { origin, sessions } = await nodeUpstream(t, (stream) =>
-      held.push(() => stream.respond({ ":status": 200 }, { endStream: true })),
+      waiting.push(() => stream.respond({ ":status": 200 }, { endStream: true })),
     );
     const request = recorded(upstreams, origin);
-    await eventually(() => held.length === 1);
+    await eventually(() => waiting.length === 1);
     const closed = upstreams.close();
     const late = recorded(upstreams, origin);
     assert.equal((await late.over)?.why, "connect");
-    held[0]?.();
+    waiting[0]?.();
     assert.equal(await request.over, undefined);
     await closed;
     await eventually(() => sessions[0]?.destroyed === true);

@@ -1,0 +1,140 @@
+// Link: one connection to Redis, which is made anew when it breaks, and answers in bounded time or says that it is away.
+//
+// ioredis would queue commands while it is not connected, and wait for ever for a server that has stopped. Here nothing is queued, a server that does not
+// answer in time counts as gone, and a connection that is up keeps no process alive.
+import { Redis } from "ioredis";
+import { StoreAway } from "../../call/shared.ts";
+import type { RedisAddress } from "./address.ts";
+import type { TlsOptions } from "./options.ts";
+
+export interface Link {
+  /** Asks something of Redis. Rejects with {@link StoreAway} when it is away, or does not answer in time. */
+  use<T>(ask: (redis: Redis) => Promise<T>): Promise<T>;
+  /** The clock of the server, as well as it is known; milliseconds since 1970. */
+  serverNow(): number;
+  close(): void;
+}
+
+export interface LinkOptions {
+  readonly address: RedisAddress;
+  readonly timeoutMs: number;
+  readonly tls: TlsOptions | undefined;
+  readonly keyPrefix: string;
+  /** Done with each new connection, before it counts as up. */
+  readonly opened?: (redis: Redis) => Promise<unknown>;
+}
+
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 2_000;
+
+/** Errors of a server that cannot be worked with now, though it answers: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
+const UNUSABLE = /^(?:READONLY|LOADING|NOAUTH|WRONGPASS|MASTERDOWN|MISCONF|CLUSTERDOWN)\b/;
+
+export function newLink({ address, timeoutMs, tls, keyPrefix, opened }: LinkOptions): Link {
+  const { host, port, username, password, db } = address;
+  const redis = new Redis({
+    host,
+    port,
+    db,
+    keyPrefix,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(address.tls ? { tls: { servername: host, ...tls } } : {}),
+    lazyConnect: true,
+    connectTimeout: timeoutMs,
+    commandTimeout: timeoutMs,
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    retryStrategy: () => null, // `connect` below does it, with timers that keep no process alive
+  });
+  let up = false;
+  let closed = false;
+  let why = "it is not connected yet";
+  let pause = FIRST_PAUSE_MS;
+  let timer: NodeJS.Timeout | undefined;
+  let ahead = Date.now() - performance.now();
+  let connecting: Promise<void> = connect();
+  redis.on("error", (error: Error) => {
+    why = wordOf(error);
+  });
+  redis.on("end", () => lost(up ? "the connection was closed" : why));
+
+  async function connect(): Promise<void> {
+    try {
+      await within(timeoutMs * 2, open());
+      up = true;
+      pause = FIRST_PAUSE_MS;
+    } catch (error) {
+      lost(wordOf(error));
+    }
+  }
+
+  async function open(): Promise<void> {
+    await redis.connect();
+    redis.stream?.unref();
+    const asked = performance.now();
+    const [seconds, micros] = await redis.time();
+    ahead = Number(seconds) * 1_000 + Number(micros) / 1_000 - (asked + performance.now()) / 2;
+    await opened?.(redis);
+  }
+
+  /** It is away from now on; the next try comes by itself. */
+  function lost(reason: string): void {
+    up = false;
+    why = reason;
+    if (closed || timer !== undefined) return;
+    timer = setTimeout(
+      () => {
+        timer = undefined;
+        connecting = connect();
+      },
+      pause * (0.75 + Math.random() / 2),
+    );
+    timer.unref();
+    pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+    redis.disconnect();
+  }
+
+  const away = (): StoreAway => new StoreAway(`the store ${address.shown} is away: ${why}`);
+
+  return {
+    use: async (ask) => {
+      if (!up && !closed && timer === undefined) await connecting; // the first connection, or one that is being made
+      if (!up || closed) throw away();
+      try {
+        return await within(timeoutMs * 2, ask(redis));
+      } catch (error) {
+        const reason = wordOf(error);
+        if (!isReply(error) || UNUSABLE.test(reason)) lost(reason);
+        throw new StoreAway(`the store ${address.shown} gave no answer: ${reason}`); // oxlint-disable-line eslint/preserve-caught-error -- ioredis puts a command's arguments on its errors, a password among them
+      }
+    },
+    serverNow: () => performance.now() + ahead,
+    close: () => {
+      closed = true;
+      up = false;
+      why = "it was closed";
+      clearTimeout(timer);
+      redis.disconnect();
+    },
+  };
+}
+
+/** An answer of the server's that says no. */
+const isReply = (error: unknown): boolean => error instanceof Error && error.name === "ReplyError";
+
+const wordOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer in ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
