@@ -62,6 +62,8 @@ export async function eventually(holds: () => boolean): Promise<void> {
 export interface ManualClock extends WireClock {
   /** Lets so many milliseconds pass. */
   pass(ms: number): void;
+  /** How many timers are set. */
+  waiting(): number;
 }
 
 /** Time that stands still until the test lets it pass. */
@@ -76,6 +78,7 @@ export function manualClock(): ManualClock {
       return timer;
     },
     clearTimer: (timer) => void timers.delete(timer as object), // the cast: it is what setTimer gave
+    waiting: () => timers.size,
     pass(ms) {
       now += ms;
       for (const [timer, { due, at }] of timers) {

@@ -5,7 +5,6 @@ import { newFacts, readFields } from "./fields.ts";
 import { CHUNKED, TO_END, type Frame } from "./frame.ts";
 import type { Inbox } from "./inbox.ts";
 import { newHeadReader } from "./head-reader.ts";
-import { VALUE } from "./syntax.ts";
 
 const SIZE = 0;
 const EXTENSION = 1;
@@ -44,6 +43,9 @@ function hex(byte: number): number {
 /** Fields that would change what has been read already (RFC 9110 6.5.1). */
 const FRAMING = /^(?:transfer-encoding|content-length|host|trailer|connection|upgrade|te|content-encoding|content-type|content-range)$/i;
 
+/** Without the spaces that RFC 9112 7.1.1 would let by for the sake of old times. */
+const EXTENSIONS = /^(?:;[\w!#$%&'*+\-.^`|~]+(?:=(?:[\w!#$%&'*+\-.^`|~]+|"(?:[\t !#-[\]-~\u0080-\u00ff]|\\[\t -~\u0080-\u00ff])*"))?)+$/;
+
 const NOTHING = new Uint8Array();
 
 /** An instance is used again for the next body. */
@@ -55,7 +57,7 @@ export function newBodyDecoder(limits: Limits): BodyDecoder {
   /** Bytes of the body or of the chunk that are still to come. */
   let left = 0;
   let digits = 0;
-  let extension = 0;
+  let extension = "";
   let extensions = 0;
   let chunked = false;
 
@@ -80,12 +82,15 @@ export function newBodyDecoder(limits: Limits): BodyDecoder {
       if (byte === 13) state = SIZE_LF;
       else if (byte === 59) {
         state = EXTENSION;
-        extension = 0;
+        extension = ";";
       } else return false;
       return true;
     }
-    if (byte === 13) state = SIZE_LF;
-    else if (VALUE[byte] !== 1) return false;
+    if (byte === 13) {
+      state = SIZE_LF;
+      return EXTENSIONS.test(extension);
+    }
+    extension += String.fromCharCode(byte);
     return true;
   }
 
@@ -142,7 +147,8 @@ export function newBodyDecoder(limits: Limits): BodyDecoder {
           return decoder.at < bytes.length ? readTrailers(bytes) : "more";
         } else {
           if (!sizeByte(byte)) return "bad";
-          if (state === EXTENSION && (++extension > limits.extensionBytes || ++extensions > limits.extensionsBytes)) return "too-large";
+          if (state === EXTENSION && (extension.length > limits.extensionBytes || ++extensions > limits.extensionsBytes))
+            return "too-large";
         }
       }
       return "more";

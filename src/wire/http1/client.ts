@@ -101,9 +101,8 @@ export function newHttp1Client(socket: Socket, owner: Http1Owner): Http1Client {
     keepSeconds = parsed.keepSeconds;
     if (frame === 0) {
       attempt.over = true;
-      const receiver = attempt.receiver;
       finish();
-      receiver.head(head, true);
+      attempt.receiver.head(head, true);
       return true;
     }
     decoder.begin(frame);
@@ -158,7 +157,8 @@ export function newHttp1Client(socket: Socket, owner: Http1Owner): Http1Client {
   }
 
   /** The upstream sends no more. */
-  function ended(): void {
+  function ended(left: boolean): void {
+    if (left) return;
     if (phase === "raw") {
       if (rawEnded) return;
       rawEnded = true;
@@ -239,7 +239,7 @@ export function newHttp1Client(socket: Socket, owner: Http1Owner): Http1Client {
     },
   };
 
-  const inbox = newInbox(socket, { step, ended, held: (left) => left || (current !== undefined && !current.wanted) });
+  const inbox = newInbox(socket, { step, ended, held: (left) => left > 0 || (current !== undefined && !current.wanted) });
   socket.on("error", (cause) => breakOff("reset", cause));
   socket.on("close", () => {
     deadlines.remove(waiting);

@@ -45,8 +45,8 @@ function reset(facts: Facts): void {
 
 const join = (list: string, value: string): string => (list === "" ? value : `${list},${value}`);
 
-/** Notes a field that the wire has to know of. True: it is Host, which is not among the fields. */
-function note(facts: Facts, name: string, value: string): boolean {
+/** Notes a field that the wire has to know of; `tab`: one stands behind the value. True: it is Host, which is not among the fields. */
+function note(facts: Facts, name: string, value: string, tab: boolean): boolean {
   switch (name.length) {
     case 4:
       if (name.toLowerCase() !== "host") return false;
@@ -74,7 +74,7 @@ function note(facts: Facts, name: string, value: string): boolean {
     case 17:
       if (name.toLowerCase() === "transfer-encoding") {
         facts.codings++;
-        facts.coding = value;
+        facts.coding = tab ? `${value}\t` : value; // llhttp and those that use it do not take this for `chunked`, so nobody should
       }
       return false;
     default:
@@ -102,13 +102,14 @@ export function readFields(text: string, at: number, into: string[], facts: Fact
     const from = at;
     while (VALUE[code] === 1) code = text.charCodeAt(++at);
     if (code !== 13 || text.charCodeAt(at + 1) !== 10) return "syntax";
+    const tab = text.charCodeAt(at - 1) === 9;
     let to = at;
     while (to > from && ((code = text.charCodeAt(to - 1)) === 32 || code === 9)) to--;
     at += 2;
     if (++count > limits.fields) return "too-large";
     const name = text.slice(begin, colon);
     const value = text.slice(from, to);
-    if (!note(facts, name, value)) into.push(name, value);
+    if (!note(facts, name, value, tab)) into.push(name, value);
   }
   return undefined;
 }

@@ -5,10 +5,10 @@ import type { Socket } from "node:net";
 export interface Reader {
   /** Uses some of the bytes, from {@link Inbox.at} on. False: nothing can be done with them for now. */
   step(bytes: Buffer): boolean;
-  /** Whether nothing more should come. `left`: not all that has come is used. */
-  held(left: boolean): boolean;
-  /** The peer sends no more, and all that came is used. May be said again. */
-  ended(): void;
+  /** Whether nothing more should come. `left`: how many bytes have come and are not used. */
+  held(left: number): boolean;
+  /** The peer sends no more. Said again whenever some of what is `left` is used. */
+  ended(left: boolean): void;
 }
 
 export interface Inbox {
@@ -47,8 +47,8 @@ export function newInbox(socket: Socket, reader: Reader, first?: Buffer): Inbox 
     while (bytes !== undefined && discarded < 0 && reader.step(bytes));
     running = false;
     if (discarded >= 0) trash();
-    else inbox.stop(reader.held(bytes !== undefined));
-    if (over && bytes === undefined) reader.ended();
+    else inbox.stop(reader.held(bytes === undefined ? 0 : bytes.length - at));
+    if (over) reader.ended(bytes !== undefined);
   }
 
   function trash(): void {
@@ -105,7 +105,7 @@ export function newInbox(socket: Socket, reader: Reader, first?: Buffer): Inbox 
   };
   const end = (): void => {
     over = true;
-    if (bytes === undefined) reader.ended();
+    reader.ended(bytes !== undefined);
   };
   socket.on("data", read).on("end", end);
   return inbox;

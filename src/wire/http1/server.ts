@@ -211,7 +211,8 @@ export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection
   };
 
   /** The client sends no more. */
-  function ended(): void {
+  function ended(left: boolean): void {
+    if (left && phase !== "answer") return;
     if (phase === "raw") {
       if (rawEnded) return;
       rawEnded = true;
@@ -222,11 +223,13 @@ export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection
     else socket.end();
   }
 
-  const inbox = newInbox(
-    socket,
-    { step, ended, held: (left) => phase !== "sniff" && (left || ((phase === "body" || phase === "raw") && !wanted)) },
-    first,
-  );
+  /** While an answer is awaited reading goes on, within a bound, to see the client leave. */
+  function held(left: number): boolean {
+    if (phase === "answer") return left > limits.headBytes;
+    return phase !== "sniff" && (left > 0 || ((phase === "body" || phase === "raw") && !wanted));
+  }
+
+  const inbox = newInbox(socket, { step, ended, held }, first);
   const failed = (cause: Error): void => breakOff("reset", cause);
   const closed = (): void => {
     deadlines.remove(patience);
