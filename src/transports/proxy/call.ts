@@ -66,7 +66,6 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
   #call: Call | undefined = undefined;
   #overflowed: ((call: Call, bytes: number) => void) | undefined = undefined;
   #copies: readonly Copy[] | undefined = undefined;
-  #begun = false;
   #delivery: Delivery | undefined = undefined;
   /** The client's own deadline. */
   #guard: unknown = undefined;
@@ -86,7 +85,7 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
     this.bodyless = exchange.bodyless;
     const bytes = head.upgrade !== undefined || head.method === "CONNECT"; // that may come behind a switch
     this.messages = this.bodyless && !bytes ? undefined : new Messages(context.pool);
-    this.#intake = this.messages === undefined ? undefined : new Intake(exchange, this.messages);
+    this.#intake = this.messages === undefined ? undefined : new Intake(exchange, this.messages, () => this.#outgrown());
     this.requestId = request.requestId ?? randomUUID();
     this.fields = requestFields(exchange, request, context, this.requestId, trusted);
     this.far = far;
@@ -109,8 +108,6 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
       return this.#reply(this.far === undefined ? brokenReply(error) : unseen("draining")); // the client is closed
     }
     this.exchange.receive(this);
-    if (this.#begun || this.bodyless || this.#over) return;
-    this.#intake?.pause(); // it waits in a queue: what is not asked for need not be kept
   }
 
   // what the wire tells of the request
@@ -119,12 +116,12 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
     this.received += chunk.byteLength;
     if (this.#intake === undefined || this.#over) return;
     if (this.#copies !== undefined) this.#copies = copied(this.#copies, chunk);
-    if (this.#intake.take(chunk) && this.#call !== undefined) this.#overflowed?.(this.#call, this.messages?.bytes ?? 0);
+    this.#intake.take(chunk);
   }
 
   end(trailers: Fields): void {
     this.trailers = trailers.length === 0 ? NO_FIELDS : passedOn(trailers);
-    this.messages?.end();
+    this.#intake?.end();
     for (const { given, chunks } of this.#copies ?? []) given(copyOf(this, chunks));
     this.#copies = undefined;
   }
@@ -166,8 +163,7 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
   // what attempts tell
 
   begun(): void {
-    this.#begun = true;
-    this.#intake?.resume();
+    this.#intake?.begin();
   }
 
   informed({ status, fields }: ResponseHead): void {
@@ -203,6 +199,10 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
   /** With what the other side of the seam needs to know of it. */
   #told(reply: LocalReply, outcome: Outcome<unknown>): LocalReply {
     return this.far === undefined ? reply : { ...reply, fields: [...reply.fields, ...outcomeField(outcome, this.record, this.far)] };
+  }
+
+  #outgrown(): void {
+    if (this.#call !== undefined) this.#overflowed?.(this.#call, this.messages?.bytes ?? 0);
   }
 
   #reply(reply: LocalReply): void {

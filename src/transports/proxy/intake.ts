@@ -2,51 +2,69 @@
 import type { Messages } from "../../call/messages.ts";
 import type { Exchange } from "../../wire/wire.ts";
 
-/** More than this is not taken while no attempt takes it. */
+/** More than this is not taken while no attempt takes it. It is taken so far at once, since a client that leaves is not seen to while nothing of it is read. */
 const MOST_WAITING = 65_536;
 
 /** A class, since there is one for every body. */
 export class Intake {
   readonly #exchange: Exchange;
   readonly #messages: Messages<Uint8Array>;
+  readonly #overflowed: () => void;
+  /** What came before the first attempt: only then is it known how much is to be kept. */
+  #early: Uint8Array[] | undefined = [];
+  #ended = false;
   /** Sizes of the chunks that wait for an attempt, and their sum. */
   readonly #waiting: number[] = [];
   #bytes = 0;
   #paused = false;
   readonly #written = (): void => this.#taken();
 
-  constructor(exchange: Exchange, messages: Messages<Uint8Array>) {
+  /** `overflowed`: the body did not fit any more, and what attempt there is has been committed. */
+  constructor(exchange: Exchange, messages: Messages<Uint8Array>, overflowed: () => void) {
     this.#exchange = exchange;
     this.#messages = messages;
+    this.#overflowed = overflowed;
   }
 
-  /** True: it did not fit any more, and what attempt there is has been committed. */
-  take(chunk: Uint8Array): boolean {
+  take(chunk: Uint8Array): void {
     const size = chunk.byteLength;
-    if (this.#messages.fits(size)) return this.#messages.write(chunk, size, undefined);
-    this.#waiting.push(size);
+    if (this.#early === undefined && this.#messages.fits(size)) {
+      this.#messages.write(chunk, size, undefined);
+      return;
+    }
     this.#bytes += size;
-    const overflowed = this.#messages.write(chunk, size, this.#written);
-    if (this.#bytes > MOST_WAITING) this.pause();
-    return overflowed;
-  }
-
-  pause(): void {
-    if (this.#paused) return;
+    if (this.#early === undefined) this.#write(chunk);
+    else this.#early.push(chunk);
+    if (this.#bytes <= MOST_WAITING || this.#paused) return;
     this.#paused = true;
     this.#exchange.pause();
   }
 
-  /** Goes on, unless too much waits. */
-  resume(): void {
-    if (!this.#paused || this.#bytes > MOST_WAITING / 2) return;
-    this.#paused = false;
-    this.#exchange.resume();
+  end(): void {
+    this.#ended = true;
+    if (this.#early === undefined) this.#messages.end();
+  }
+
+  /** An attempt is there to take it. */
+  begin(): void {
+    const early = this.#early;
+    if (early === undefined) return;
+    this.#early = undefined;
+    for (const chunk of early) this.#write(chunk);
+    if (this.#ended) this.#messages.end();
+  }
+
+  #write(chunk: Uint8Array): void {
+    const size = chunk.byteLength;
+    this.#waiting.push(size);
+    if (this.#messages.write(chunk, size, this.#written)) this.#overflowed();
   }
 
   /** The oldest chunk that waits has been taken. */
   #taken(): void {
     this.#bytes -= this.#waiting.shift() ?? 0;
-    this.resume();
+    if (!this.#paused || this.#bytes > MOST_WAITING / 2) return;
+    this.#paused = false;
+    this.#exchange.resume();
   }
 }
