@@ -165,8 +165,8 @@ suite("a client of gRPC", () => {
     const { code, error } = await came;
     assert.equal(code, status.DEADLINE_EXCEEDED);
     assert.match(String(error?.metadata.get("proxy-status")), /http_response_timeout/);
-    const left = Number(/^(\d+)m$/.exec(String(peer.attempts[0]?.headers["grpc-timeout"]))?.[1]);
-    assert.ok(left > 0 && left <= 300, `${left}`);
+    const remaining = Number(/^(\d+)m$/.exec(String(peer.attempts[0]?.headers["grpc-timeout"]))?.[1]);
+    assert.ok(remaining > 0 && remaining <= 300, `${remaining}`);
     assert.deepEqual([shim.entries[0]?.response_flags, shim.entries[0]?.grpc_status], ["UT", status.DEADLINE_EXCEEDED]);
     assert.equal(stateOf(shim, "bulkhead", "active"), 0);
   });
