@@ -73,11 +73,11 @@ let plays = 0;
 
 async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (playing === undefined || request.headers["x-request-id"] !== playing.id) return void request.socket.destroy();
-  const { script, attempts, came } = playing;
+  const { script, attempts } = playing;
   const fault = script.faults[attempts.length] ?? { does: "answer" };
   const attempt: Attempt = { fault, body: "", whole: false, trailer: undefined, over: once(response, "close").then(() => undefined) };
   attempts.push(attempt);
-  came();
+  playing.came();
   const wanted = bodyOf(script)
     .slice(0, "after" in fault ? fault.after : Number.POSITIVE_INFINITY)
     .join("");
