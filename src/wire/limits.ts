@@ -34,6 +34,8 @@ export interface Limits extends Http2Limits {
   readonly connectMs: number;
   /** How long a connection that is closed on a peer's mistake is still read, so that it sees the answer. Default: 1 s. */
   readonly lingerMs: number;
+  /** How long a connection that drains waits, idle, for a request that may be on its way. Default: 1 s. */
+  readonly leaveMs: number;
   /** How long a tunnel may be silent before it counts as opaque: some protocols let the server begin. Default: 500 ms. */
   readonly sniffMs: number;
 }
@@ -56,5 +58,6 @@ export const defaultLimits: Limits = {
   keepMs: 4_000,
   connectMs: 5_000,
   lingerMs: 1_000,
+  leaveMs: 1_000,
   sniffMs: 500,
 };

@@ -51,7 +51,7 @@ async function begin(server: Server, text: string, { fd, reusePort = false, mode
 export async function listen(address: string, options: ListenOptions): Promise<Listener> {
   const limits = { ...defaultLimits, ...options.limits };
   const deadlines = newDeadlines(options.clock);
-  const connections = new Map<Socket, Served | undefined>();
+  const connections = new Map<Socket, Served>();
   const gone = Promise.withResolvers<void>();
   let exchanges = 0;
 
@@ -66,7 +66,7 @@ export async function listen(address: string, options: ListenOptions): Promise<L
   };
 
   /** Finds out by its first bytes what a connection speaks. */
-  function sniff(socket: Socket): void {
+  function sniff(socket: Socket): Served {
     let first: Buffer | undefined;
     const waiting = { dueAt: deadlines.after(limits.headMs), late: () => void socket.destroy() };
     deadlines.add(waiting);
@@ -84,20 +84,20 @@ export async function listen(address: string, options: ListenOptions): Promise<L
       socket.removeListener("data", read).removeListener("end", ended);
     };
     socket.on("data", read).on("end", ended).once("close", unlisten);
+    return { drain: () => void (waiting.dueAt = Math.min(waiting.dueAt, deadlines.after(limits.leaveMs))) };
   }
 
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    if (connections.size >= limits.connections || host.draining) {
+    if (connections.size >= limits.connections) {
       socket.destroy();
       return;
     }
-    connections.set(socket, undefined);
     socket.on("error", () => undefined); // its close follows
     socket.once("close", () => {
       connections.delete(socket);
       if (host.draining && connections.size === 0) gone.resolve();
     });
-    sniff(socket);
+    connections.set(socket, sniff(socket));
   });
   await begin(server, address, options);
   server.on("error", () => undefined); // a connection that could not be accepted: the others go on
@@ -113,10 +113,7 @@ export async function listen(address: string, options: ListenOptions): Promise<L
     count: () => ({ connections: connections.size, exchanges }),
     drain() {
       close();
-      for (const [socket, served] of connections) {
-        if (served === undefined) socket.destroy();
-        else served.drain();
-      }
+      for (const served of connections.values()) served.drain();
       return gone.promise;
     },
     destroy() {

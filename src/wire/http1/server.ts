@@ -38,6 +38,7 @@ export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection
 
   const patience = newPatience(limits, deadlines, () => {
     if (phase === "sniff") settle("opaque");
+    else if (phase === "head" && !reader.begun && host.draining) linger();
     else if (phase === "discard" || patience.stalled || (phase === "head" && !reader.begun)) breakOff("slow");
     else fail("slow");
   });
@@ -243,7 +244,8 @@ export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection
     drain() {
       handed?.drain();
       last = true;
-      if (current === undefined && phase === "head" && !reader.begun) linger();
+      // Not closed at once: a request that is on its way would find nobody, and its client could not know whether it was done.
+      if (current === undefined && phase === "head" && !reader.begun) patience.read(limits.leaveMs);
     },
   };
 }
