@@ -5,24 +5,27 @@ import type { Protocol } from "./peer-process.ts";
 import { newRun, play, type Run } from "./play.ts";
 import { successOf } from "./figures.ts";
 import { printHeading, printRun, printSummary } from "./report.ts";
+import { playMove } from "./move.ts";
 import { playRoute } from "./route.ts";
 import { scenes } from "./scenes.ts";
 import { print, progress, wrapped } from "./screen.ts";
 
-const HELP = `Usage: npm run demo [-- [grpc | route] --seconds <n>]
+const HELP = `Usage: npm run demo [-- [grpc | route | move] --seconds <n>]
 
-Starts HTTP servers on 127.0.0.1 that fail in five ways, sends each the same calls bare and under a policy, and shows what comes of it.
+Starts HTTP servers on 127.0.0.1 that fail in five ways, sends each the same calls bare and under a policy, and shows what comes of it; then
+moves the policy line by line into a sidecar shim, and kills the shim.
 With "grpc": the same over gRPC, with its statuses and resets, and clients of @grpc/grpc-js.
 With "route": ten servers behind one name, four of them ill, by round robin and by a policy.
+With "move": the move into the shim alone.
 
-  --seconds <n>  how long calls are started, all scenes together; 5 to 50 (default 28; route: 12)
+  --seconds <n>  how long calls are started, all scenes together; 5 to 50 (default 36; route, move: 12)
   --help         this text
 
 Ctrl-C ends it. NO_COLOR=1 leaves out colours; without a terminal there are none, and no progress line.`;
 
 interface Asked {
   readonly seconds: number;
-  readonly what: "http" | "grpc" | "route";
+  readonly what: "http" | "grpc" | "route" | "move";
 }
 
 /** `undefined`: for help. */
@@ -33,9 +36,9 @@ function asked(): Asked | undefined {
   });
   if (values.help) return undefined;
   const [what = "http", more] = positionals;
-  if ((what !== "http" && what !== "grpc" && what !== "route") || more !== undefined)
-    throw new Error(`there are "grpc" and "route", or no word for HTTP; got ${positionals.join(" ")}`);
-  const seconds = Number(values.seconds ?? (what === "route" ? 12 : 28));
+  if ((what !== "http" && what !== "grpc" && what !== "route" && what !== "move") || more !== undefined)
+    throw new Error(`there are "grpc", "route" and "move", or no word for HTTP; got ${positionals.join(" ")}`);
+  const seconds = Number(values.seconds ?? { http: 36, grpc: 28, route: 12, move: 12 }[what]);
   if (!(seconds >= 5 && seconds <= 50)) throw new Error(`--seconds must be a number from 5 to 50; got ${values.seconds}`);
   return { seconds, what };
 }
@@ -56,7 +59,10 @@ async function main({ seconds, what }: Asked): Promise<void> {
 
   try {
     if (what === "route") await playRoute(seconds, stop.signal);
-    else await playScenes(seconds, what, stop.signal);
+    if (what === "grpc") await playScenes(seconds, what, stop.signal);
+    if (what === "http") await playScenes((seconds * 3) / 4, what, stop.signal);
+    if (what === "http") await playMove(seconds / 4, stop.signal);
+    if (what === "move") await playMove(seconds, stop.signal);
   } catch (error) {
     if (!stop.signal.aborted) throw error;
     print();
