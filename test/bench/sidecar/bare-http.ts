@@ -1,6 +1,6 @@
 // The bare proxy of HTTP/1.1: a node:http server and undici's dispatch, and nothing between them.
 import { createServer, type ServerResponse } from "node:http";
-import { Agent, type Dispatcher } from "undici";
+import { Agent, type Dispatcher } from "undici7";
 
 const agent = new Agent({ pipelining: 1 });
 
