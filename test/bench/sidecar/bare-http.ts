@@ -16,8 +16,10 @@ function kept(fields: readonly string[]): string[] {
 }
 
 const answering = (response: ServerResponse): Dispatcher.DispatchHandler => ({
-  onResponseStart: (_controller, status, _headers) => {
-    response.writeHead(status, kept((_controller.rawHeaders ?? []).map(String)));
+  onRequestStart: () => undefined, // by which undici knows the generation of a handler
+  onResponseStart: (_controller, status, headers) => {
+    const { connection: _connection, "keep-alive": _keepAlive, "transfer-encoding": _encoding, ...fields } = headers;
+    response.writeHead(status, fields);
   },
   onResponseData: (controller, chunk) => {
     if (response.write(chunk)) return;
