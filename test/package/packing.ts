@@ -54,7 +54,7 @@ export const skip: string | false = await npm(
 /** Packs premesh and gives the tarball's path. From a copy: to build in place would take dist/ away from whoever is using it. */
 export async function pack(): Promise<string> {
   const copy = join(folder, "premesh");
-  for (const name of ["src", "package.json", "tsconfig.json", "README.md", "LICENSE", "CHANGELOG.md"])
+  for (const name of ["src", "test/tools", "package.json", "tsconfig.json", "README.md", "LICENSE", "CHANGELOG.md"])
     cpSync(join(ROOT, name), join(copy, name), { recursive: true });
   symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"));
   await npm(copy, "pack", "--pack-destination", folder);
