@@ -26,10 +26,10 @@ const RATE = 120;
 const LABEL = 46;
 
 const layers: readonly LayerDefinition[] = [
-  timeout("2s"),
-  retry({ attempts: 3, backoff: { base: "5ms", max: "20ms" }, budget: false }),
+  timeout("5s"),
+  retry({ attempts: 4, backoff: { base: "5ms", max: "20ms" }, budget: false }),
   breaker({ trip: { failureRate: 0.9, minCalls: 20, window: "10s" }, openFor: "1s" }),
-  timeout("300ms"),
+  timeout("1s"),
 ];
 
 /** The policy with its seam before the layer of that place; `undefined`: without one. */

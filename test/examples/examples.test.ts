@@ -161,7 +161,7 @@ describe("every example teaches its lesson and ends by itself", { concurrency: 2
 describe("the demo", () => {
   for (const protocol of ["http", "grpc"]) {
     test(`shows every scene bare and under the policy, sees the breaker open and close, and ends by itself, over ${protocol}`, async () => {
-      const { code, stdout, stderr } = await run("examples/demo/main.ts", [protocol, "--seconds", "10"]);
+      const { code, stdout, stderr } = await run("examples/demo/main.ts", [protocol, "--seconds", protocol === "http" ? "14" : "10"]);
       assert.equal(stderr, "");
       assert.equal(code, 0);
       for (const kind of ["errors", "resets", "tails", "overload", "outage"]) {
@@ -195,6 +195,27 @@ describe("the demo", () => {
     for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
   });
 
+  test("move: nothing changes for the caller, wherever the seam is, and when the shim is killed", async () => {
+    const { code, stdout, stderr } = await run("examples/demo/main.ts", ["move", "--seconds", "6"]);
+    assert.equal(stderr, "");
+    assert.equal(code, 0);
+    const rows = [...stdout.matchAll(/^ {2}(.*timeout 1s) +([\d.]+) % +(\d+) % +([\d.]+) +([\d.]+) %$/gm)].map((found) => found.slice(1));
+    const seam = (text = ""): number => (text.startsWith("|") ? 0 : (text.split(" | ")[0]?.split(" > ").length ?? 0));
+    assert.deepEqual(
+      rows.map(([layers]) => (layers?.includes("|") ? seam(layers) : undefined)),
+      [undefined, 3, 2, 1, 0, 2],
+    );
+    for (const [, success, same] of rows) assert.deepEqual([success, same], ["100.0", "100"], stdout);
+    assert.equal(new Set(rows.slice(0, 5).map(([, , , sent]) => sent)).size, 1, stdout);
+    assert.deepEqual(
+      rows.slice(0, 5).map(([, , , , byShim]) => byShim),
+      ["0.0", "100.0", "100.0", "100.0", "100.0"],
+    );
+    const killed = Number(rows[5]?.[4]);
+    assert.ok(killed > 0 && killed < 100, stdout);
+    for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
+  });
+
   test("ends with its servers and calls when it is interrupted", async () => {
     let interrupted = false;
     const { code, stdout, stderr } = await run("examples/demo/main.ts", [], (output, kill) => {
@@ -216,7 +237,7 @@ describe("the demo", () => {
     assert.match(wrong.stderr, /--seconds must be a number/);
     assert.equal(wrong.code, 1);
     const lost = await run("examples/demo/main.ts", ["roote"]);
-    assert.match(lost.stderr, /there are "grpc" and "route"/);
+    assert.match(lost.stderr, /there are "grpc", "route" and "move"/);
     assert.equal(lost.code, 1);
   });
 });
