@@ -79,6 +79,6 @@ export async function answerOn(stream: ClientHttp2Stream): Promise<Answer> {
     ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
   });
   stream.on("data", (chunk: Buffer) => chunks.push(chunk));
-  if (!stream.closed || !stream.destroyed) await once(stream, "close");
+  await new Promise((resolve) => stream.once("close", resolve));
   return { headers, ended, body: Buffer.concat(chunks), trailers, interims, code: stream.rstCode };
 }

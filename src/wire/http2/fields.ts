@@ -74,19 +74,23 @@ export function sizeOf(list: readonly string[]): number {
   return size;
 }
 
-/** Fields in node:http2's form. Names become lower case; what belongs to a connection of HTTP/1.1 is left out (RFC 9113, 8.2.2). */
-export function addFields(to: OutgoingHttpHeaders, fields: Fields): OutgoingHttpHeaders {
+/**
+ * Adds fields to a header list that goes out. Names become lower case; what belongs to a connection of HTTP/1.1 is left out (RFC 9113, 8.2.2). Throws where a value
+ * has what no field can have: node:http2 would take a zero for the end of the value, and what follows for another field.
+ */
+export function addFields(list: string[], fields: Fields): string[] {
   for (let index = 0; index < fields.length; index += 2) {
     const name = (fields[index] ?? "").toLowerCase();
     const value = fields[index + 1] ?? "";
     if (CONNECTION_SPECIFIC.has(name) || name.startsWith(":") || (name === "te" && value.toLowerCase() !== "trailers")) continue;
-    const there = to[name];
-    if (there === undefined) to[name] = value;
-    else if (Array.isArray(there)) there.push(value);
-    else to[name] = [String(there), value];
+    if (UNSENDABLE.test(value)) throw new TypeError(`The field ${name} has a value that cannot be sent`);
+    list.push(name, value);
   }
-  return to;
+  return list;
 }
+
+// oxlint-disable-next-line no-control-regex -- they are what is looked for
+const UNSENDABLE = /[\0\r\n]/;
 
 const CONNECTION_SPECIFIC = new Set([
   "connection",
@@ -98,15 +102,39 @@ const CONNECTION_SPECIFIC = new Set([
   "host",
 ]);
 
-export function requestFields({ method, scheme, authority, path, fields, upgrade }: RequestHead): OutgoingHttpHeaders {
-  if (method === "CONNECT") return addFields({ ":method": method, ":authority": authority }, fields);
-  const to: OutgoingHttpHeaders = { ":method": method, ":authority": authority, ":scheme": scheme, ":path": path };
-  if (upgrade === undefined) return addFields(to, fields);
-  to[":method"] = "CONNECT";
-  to[":protocol"] = upgrade;
-  addFields(to, fields);
-  delete to["sec-websocket-key"]; // RFC 8441, 5: HTTP/2 needs no proof that it was understood
-  return to;
+/** A header list as an object, where node:http2 takes no other. */
+export function headersOf(list: readonly string[]): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = {};
+  for (let index = 0; index < list.length; index += 2) {
+    const name = list[index] ?? "";
+    const value = list[index + 1] ?? "";
+    const there = headers[name];
+    if (there === undefined) headers[name] = value;
+    else if (Array.isArray(there)) there.push(value);
+    else headers[name] = [String(there), value];
+  }
+  return headers;
+}
+
+export function requestList({ method, scheme, authority, path, fields, upgrade }: RequestHead): readonly string[] {
+  if (method === "CONNECT") return addFields([":method", method, ":authority", authority], fields);
+  const list = [":method", upgrade === undefined ? method : "CONNECT", ":scheme", scheme, ":path", path];
+  if (authority !== "") list.push(":authority", authority);
+  if (upgrade === undefined) return addFields(list, fields);
+  list.push(":protocol", upgrade);
+  // RFC 8441, 5: HTTP/2 needs no proof that it was understood
+  return addFields(list, without(fields, "sec-websocket-key"));
+}
+
+export function responseList(status: number, fields: Fields): string[] {
+  return addFields([":status", String(status)], fields);
+}
+
+export function without(fields: Fields, name: string): Fields {
+  const kept: string[] = [];
+  for (let index = 0; index < fields.length; index += 2)
+    if (fields[index]?.toLowerCase() !== name) kept.push(fields[index] ?? "", fields[index + 1] ?? "");
+  return kept;
 }
 
 /** What HTTP/1.1's side of an Upgrade to a websocket expects, where HTTP/2's has said nothing of it (RFC 6455, 4.2.2). */

@@ -2,7 +2,7 @@
 import type { Http2Stream } from "node:http2";
 import { type Break, type BreakReason, type Fields, NO_FIELDS, type Receiver, type Stream } from "../wire.ts";
 import { breakBy, codeOf, INTERNAL_ERROR, NO_ERROR } from "./codes.ts";
-import { addFields, sizeOf } from "./fields.ts";
+import { addFields, headersOf, sizeOf } from "./fields.ts";
 
 /** A class, as a stream of the wire and the listener of a stream of node:http2 are one object: no closure is made for each method. */
 export abstract class Flow<S extends Http2Stream> implements Stream {
@@ -14,9 +14,13 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
   /** Whose reset is a cancellation. */
   protected abstract readonly asked: boolean;
   #receiver: Receiver | undefined = undefined;
+  /** A break before there was anybody to be told. */
+  #untold: Break | undefined = undefined;
   /** The receiver is told nothing more. */
   #silent = false;
   #paused = false;
+  /** It is told when what was written is out. */
+  #blocked = false;
   #trailersIn: Fields = NO_FIELDS;
   #trailersOut: Fields = NO_FIELDS;
   #cause: unknown = undefined;
@@ -31,7 +35,10 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
 
   write(chunk: Uint8Array): boolean {
     const stream = this.opened();
-    return stream === undefined || this.ended || stream.write(chunk);
+    if (stream === undefined || this.ended || stream.write(chunk)) return true;
+    if (!this.#blocked) stream.once("drain", () => this.#drained());
+    this.#blocked = true;
+    return false;
   }
 
   end(trailers: Fields = NO_FIELDS): void {
@@ -57,28 +64,31 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
     else if (this.#receiver !== undefined) this.stream?.resume();
   }
 
-  protected attach(stream: S): void {
+  /** `trailing`: the message that goes out may have trailers. */
+  protected attach(stream: S, trailing: boolean): void {
     this.stream = stream;
+    if (trailing) stream.on("wantTrailers", () => this.#sendTrailers());
     stream.on("error", (error) => (this.#cause = error));
-    stream.on("trailers", (_headers: unknown, _flags: number, list: readonly string[]) => this.#trailers(list));
-    stream.on("wantTrailers", () => this.#sendTrailers());
-    stream.on("drain", () => {
-      this.flowed();
-      if (!this.#silent) this.#receiver?.drained();
-    });
     stream.on("close", () => this.#closed());
   }
 
-  /** Who is told of a break, and of what was drained. */
+  /** Trailers may come in. */
+  protected expectTrailers(stream: S): void {
+    stream.on("trailers", (_headers: unknown, _flags: number, list: readonly string[]) => this.#trailers(list));
+  }
+
+  /** Who is told of a break, of one too that there was before, and of what was drained. */
   protected tellTo(receiver: Receiver): void {
     this.#receiver = receiver;
+    const broken = this.#untold;
+    if (broken !== undefined) queueMicrotask(() => receiver.broken(broken));
   }
 
   /** The message that comes in goes to its receiver. */
   protected give(receiver: Receiver): void {
-    this.#receiver = receiver;
+    this.tellTo(receiver);
     const { stream } = this;
-    if (stream === undefined) return;
+    if (stream === undefined || this.#silent) return;
     stream.on("data", (chunk: Uint8Array) => {
       if (!this.#silent) receiver.data(chunk);
     });
@@ -142,6 +152,12 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
     this.received();
   }
 
+  #drained(): void {
+    this.#blocked = false;
+    this.flowed();
+    if (!this.#silent) this.#receiver?.drained();
+  }
+
   #trailers(list: readonly string[]): void {
     if (sizeOf(list) > this.#headBytes) this.fail({ why: "too-large" });
     else this.#trailersIn = list;
@@ -151,7 +167,7 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
     const stream = this.opened();
     if (stream === undefined) return;
     try {
-      stream.sendTrailers(addFields({}, this.#trailersOut));
+      stream.sendTrailers(headersOf(addFields([], this.#trailersOut)));
     } catch (error) {
       return this.fail({ why: "protocol", cause: error });
     }
@@ -161,7 +177,8 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
   #tell(why: Break): void {
     if (this.#silent) return;
     this.silence();
-    this.#receiver?.broken(why);
+    if (this.#receiver === undefined) this.#untold = why;
+    else this.#receiver.broken(why);
   }
 
   #closed(): void {

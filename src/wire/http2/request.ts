@@ -2,7 +2,7 @@
 import { type ClientHttp2Stream, constants } from "node:http2";
 import { type Break, type Fields, NO_FIELDS, type RequestHead, type ResponseReceiver } from "../wire.ts";
 import { NO_ERROR } from "./codes.ts";
-import { fieldOf, requestFields, responseHead, sizeOf, switched } from "./fields.ts";
+import { fieldOf, requestList, responseHead, sizeOf, switched } from "./fields.ts";
 import { Flow } from "./flow.ts";
 import type { UpstreamSession } from "./session.ts";
 
@@ -47,17 +47,18 @@ export class Http2Request extends Flow<ClientHttp2Stream> {
     const { head } = this;
     const grpc = fieldOf(head.fields, "content-type")?.startsWith("application/grpc") === true;
     const bytes = head.method === "CONNECT" || head.upgrade !== undefined;
+    const waitForTrailers = !this.#bodyless && !grpc && !bytes;
     let stream: ClientHttp2Stream;
     try {
       // gRPC's requests have no trailers; to be able to send some costs a frame and a turn of the loop
-      stream = session.request(requestFields(head), { endStream: this.#bodyless, waitForTrailers: !this.#bodyless && !grpc && !bytes });
+      stream = session.request(requestList(head), { endStream: this.#bodyless, waitForTrailers });
     } catch (error) {
       queueMicrotask(() => this.fail({ why: "protocol", cause: error }));
       return;
     }
     this.#session = session;
     this.ended = this.#bodyless;
-    this.attach(stream);
+    this.attach(stream, waitForTrailers);
     // Node ends a stream that was reset with NO_ERROR as if END_STREAM had come. What is pushed while the stream is not closed is the real end
     const push = stream.push.bind(stream);
     stream.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
@@ -161,6 +162,9 @@ export class Http2Request extends Flow<ClientHttp2Stream> {
     if (ended) {
       this.whole = true;
       this.received();
-    } else if (!this.silent) this.give(this.#receiver);
+    } else if (!this.silent) {
+      this.expectTrailers(stream);
+      this.give(this.#receiver);
+    }
   }
 }

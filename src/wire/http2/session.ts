@@ -1,5 +1,5 @@
 // Session: one HTTP/2 connection to an upstream, and how much it takes.
-import { type ClientHttp2Stream, type ClientSessionRequestOptions, connect, type OutgoingHttpHeaders } from "node:http2";
+import { type ClientHttp2Stream, type ClientSessionRequestOptions, connect } from "node:http2";
 import type { Socket } from "node:net";
 import type { Deadlines, Waiting } from "../deadlines.ts";
 import type { Limits } from "../limits.ts";
@@ -12,7 +12,7 @@ export interface UpstreamSession {
   /** How many more streams it takes now. */
   room(): number;
   /** Takes a stream; only where there is room. Throws what node:http2 throws. */
-  request(fields: OutgoingHttpHeaders, how: ClientSessionRequestOptions): ClientHttp2Stream;
+  request(list: readonly string[], how: ClientSessionRequestOptions): ClientHttp2Stream;
   /** Gives a stream up. False: the peer is not told, since it has been told too often. */
   reset(stream: ClientHttp2Stream, code: number): boolean;
   /** A stream is gone. */
@@ -120,8 +120,8 @@ export function openSession(
 
   const it: UpstreamSession = {
     room: () => (going || session.closed || session.destroyed ? 0 : limit - active),
-    request: (fields, how) => {
-      const stream = session.request(fields, how);
+    request: (list, how) => {
+      const stream = session.request(list, how);
       active++;
       wait();
       return stream;

@@ -221,6 +221,68 @@ suite("over HTTP/2", () => {
     await eventually(() => listener.count().connections === 0 && listener.count().exchanges === 0);
   });
 
+  test("a request that is received late has lost nothing, its trailers neither", async (t) => {
+    const got = gate<string>();
+    const { address } = await listenFor(t, (exchange) => {
+      let text = "";
+      void turns(20).then(() => {
+        exchange.receive({
+          data: (chunk) => (text += Buffer.from(chunk).toString()),
+          end: (trailers) => {
+            got.open(`${text} ${trailers.join("=")}`);
+            exchange.respond({ status: 200, fields: [] }, true);
+          },
+          broken: () => undefined,
+          drained: () => undefined,
+        });
+      });
+    });
+    const stream = nodeClient(t, address).request({ ":method": "POST" }, { waitForTrailers: true });
+    stream.on("wantTrailers", () => stream.sendTrailers({ "x-sum": "1" }));
+    stream.end("body");
+    await answerOn(stream);
+    assert.equal(await got.promise, "body x-sum=1");
+  });
+
+  test("a request that was reset before it is received says so", async (t) => {
+    const got = gate<string>();
+    const reset = gate();
+    const { address, listener } = await listenFor(t, (exchange) => {
+      reset.open();
+      void eventually(() => listener.count().exchanges === 0).then(() =>
+        exchange.receive({
+          data: () => undefined,
+          end: () => got.open("end"),
+          broken: ({ why }) => got.open(why),
+          drained: () => undefined,
+        }),
+      );
+    });
+    const stream = nodeClient(t, address).request({ ":method": "POST" });
+    stream.on("error", () => undefined);
+    stream.write("x");
+    await reset.promise;
+    stream.close(8);
+    assert.equal(await got.promise, "cancelled");
+  });
+
+  test("what cannot stand in a field is not sent", async (t) => {
+    const { address } = await listenFor(t, (exchange) => {
+      if (exchange.head.path === "/head") exchange.respond({ status: 200, fields: ["x-a", "1\0\0x-b\x002\0"] }, true);
+      else {
+        exchange.respond({ status: 200, fields: [] }, false);
+        exchange.end(["x-a", "1\r\nx-b: 2"]);
+      }
+    });
+    const session = nodeClient(t, address);
+    for (const path of ["/head", "/trailers"]) {
+      const { code, headers, trailers } = await answerOn(session.request({ ":path": path }));
+      assert.equal(code, 2, path);
+      assert.equal(headers["x-b"], undefined);
+      assert.equal(trailers, undefined);
+    }
+  });
+
   test("a status beyond 599 is the upstream's fault, and 1xx are passed on before it", async (t) => {
     const { address } = await listenFor(t, (exchange) => {
       exchange.inform({ status: 100, fields: [] });
