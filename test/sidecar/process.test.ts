@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { request } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { ask } from "../harness/http-get.ts";
 import { startSidecarProcess } from "../harness/sidecar-process.ts";
 import { openUpstream } from "../harness/upstream.ts";
 
@@ -26,24 +26,11 @@ function policyFile(endpoint: string): string {
   return file;
 }
 
-interface Got {
-  readonly status: number;
-  readonly body: string;
-}
-
 /** One request through a proxy, as curl -x sends it. */
-function through(proxy: string, url: string): Promise<Got> {
-  return new Promise((resolve, reject) => {
-    const [host = "", port = ""] = proxy.split(":");
-    const sent = request({ host, port, path: url, headers: { host: new URL(url).host }, agent: false }, (response) => {
-      let body = "";
-      response.setEncoding("utf8").on("data", (text: string) => (body += text));
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
-      response.on("error", reject);
-    });
-    sent.on("error", reject).end();
-  });
-}
+const through = async (proxy: string, url: string): Promise<{ readonly status: number; readonly body: string }> => {
+  const { status, body } = await ask(proxy, url, { headers: { host: new URL(url).host } });
+  return { status, body };
+};
 
 interface Ran {
   readonly code: unknown;
