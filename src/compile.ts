@@ -62,8 +62,8 @@ export interface Compiled {
   /** The whole stack for a target. */
   stackFor(target: string): Next<unknown>;
   /**
-   * What stands behind the seam, with the state that the whole stack has; `endpoint`: the one that a `route` before the seam has picked. `undefined`: there is
-   * no seam, or no endpoint where one is needed.
+   * What stands behind the seam, with the state that the whole stack has; `endpoint`: the one that a `route` before the seam has picked, else the target stands
+   * for it. `undefined`: there is no seam.
    */
   stackBehindSeam(target: string, endpoint?: string): Next<unknown> | undefined;
   /** Every layer that keeps state, for one target. */
@@ -180,11 +180,11 @@ export function compilePolicy(
       }
       return target(name).next;
     },
-    stackBehindSeam: (name, endpoint = "") => {
+    stackBehindSeam: (name, endpoint = name) => {
       const one = target(name);
       one.used = true;
+      if (seamAt === -1) return undefined;
       const branched = one.branchAt !== -1 && one.branchAt < seamAt;
-      if (seamAt === -1 || (branched && endpoint === "")) return undefined;
       const key = branched ? endpoint : "";
       const stacks = behindSeam.get(one) ?? new Map<string, Next<unknown>>();
       behindSeam.set(one, stacks);

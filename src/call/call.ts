@@ -29,8 +29,6 @@ export interface Visit {
   /** Which attempt of the call it was. */
   readonly nth: number;
   readonly before: Visit | undefined;
-  /** It was on the other side of a seam, so the address is known by its key alone. */
-  readonly far?: true;
 }
 
 /** What is written down about a call while it runs; one for the call and all its attempts. */

@@ -28,6 +28,8 @@ export interface Crosses {
   originOf(call: Leaving): string | undefined;
   /** What the caller is told when there was no answer: an error or a status, as the transport itself words it. */
   unanswered(code: Code, cause: FarCause): unknown;
+  /** The response is of another origin than the caller's. */
+  moved?(response: unknown, origin: string): void;
 }
 
 /** One call, or attempt, on its way over a seam. */

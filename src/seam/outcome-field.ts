@@ -27,6 +27,8 @@ export interface FarOutcome {
   readonly members: Dictionary;
   /** A `fallback` layer answered. */
   readonly fallback: boolean;
+  /** The origin that the response is of, where a `fallback` layer asked another. */
+  readonly from: string | undefined;
   /** The place of the layer that made the response. */
   readonly reply: number | undefined;
   /** There is no answer of the peer's. */
@@ -41,11 +43,12 @@ export interface FarFailure extends Pick<Failure<never>, "code" | "by" | "sent" 
 
 export const encodeUnseen = (why: Unseen): string => writeDictionary({ unseen: true, why: token(why) });
 
-/** `outcome` and `record` as the sidecar has them; `before`: how often the call had been sent when it came, and where. */
+/** `outcome` and `record` as the sidecar has them; `before`: how often the call had been sent when it came, and where. `from`: another origin that the response is of. */
 export function encodeOutcome(
   outcome: Outcome<unknown>,
   record: CallRecord,
   before: { readonly attempts: number; readonly visits: Visit | undefined },
+  from?: string,
 ): string {
   const { attempts, sent, numbered, visits } = record;
   const answered = outcome.response !== undefined;
@@ -55,6 +58,7 @@ export function encodeOutcome(
     numbered: numbered === 1 ? undefined : numbered,
     visited: writeVisits(visits, before.visits),
     fallback: outcome.fallback === undefined ? undefined : true,
+    from,
     reply: outcome.reply?.index,
     ...(outcome.ok || answered ? {} : failureMembers(outcome)),
   });
@@ -85,7 +89,7 @@ function failureMembers(failure: Failure<unknown>): Readonly<Record<string, Writ
 const conditionItem = (word: string): ReturnType<typeof textItem> => textItem(word);
 
 /** The innermost of the causes that says anything, and the code that any of them has. */
-function causeOf(error: unknown): FarCause {
+export function causeOf(error: unknown): FarCause {
   let message = "";
   let name: string | undefined;
   let code: string | undefined;
@@ -122,6 +126,7 @@ export function decodeOutcome(field: string): FarOutcome | undefined {
     numbered: count("numbered", 1),
     members,
     fallback: booleanOf(members.get("fallback")) === true,
+    from: textOf(members.get("from")),
     reply: numberOf(members.get("reply")),
     failure: failureOf(members),
   };

@@ -4,7 +4,7 @@
 import { type BareItem, type Dictionary, type InnerList, type Item, NO_PARAMETERS, type Settings } from "./structured.ts";
 
 /** The most that one field may be. */
-const LONGEST_FIELD = 8_192;
+export const LONGEST_FIELD = 8_192;
 
 /** The most that one may hold: members, items of a list, parameters. */
 const MOST = 256;

@@ -21,7 +21,7 @@ export function readVisits(member: Item | InnerList | undefined, before: Visit |
     const url = typeof value === "string" ? URL.parse(value) : null;
     const nth = parameters.get("n");
     if (url === null || typeof value !== "string" || (url.protocol !== "http:" && url.protocol !== "https:")) continue;
-    visits = { address: { key: value, url, leaving: undefined }, nth: typeof nth === "number" ? nth : 1, before: visits, far: true };
+    visits = { address: { key: value, url, leaving: undefined }, nth: typeof nth === "number" ? nth : 1, before: visits };
   }
   return visits;
 }

@@ -16,7 +16,7 @@ export interface Ruled {
 
 /** A policy of the client, with its seam. */
 export interface Seamed extends Ruled {
-  /** What stands behind the seam; `endpoint`: what a `route` before it has picked. `undefined`: there is no seam, or an endpoint is needed. */
+  /** What stands behind the seam; `endpoint`: what a `route` before it has picked. `undefined`: there is no seam. */
   stackBehindSeam(target: string, endpoint?: string): Next<unknown> | undefined;
 }
 

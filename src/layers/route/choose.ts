@@ -82,13 +82,10 @@ function partAt(parts: readonly Part[], point: number): number {
   return parts.findLastIndex(({ weight }) => weight > 0);
 }
 
+/** By their keys: a visit may be one on the other side of a seam, or under another target. */
 function triedIn(visits: Visit, parts: readonly Part[]): ReadonlySet<Endpoint> {
   const tried = new Set<Endpoint>();
   for (let visit: Visit | undefined = visits; visit !== undefined; visit = visit.before) {
-    if (visit.far !== true) {
-      tried.add(visit.address as Endpoint); // the cast: a route has put it there
-      continue;
-    }
     for (const { members } of parts) {
       const known = members.get(visit.address.key);
       if (known !== undefined) tried.add(known);

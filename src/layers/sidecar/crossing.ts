@@ -82,15 +82,16 @@ export class Passage extends Abort implements Crossing, Flight {
     const { failure, reply: index } = heard;
     const made = index === undefined ? undefined : replyOf(layers[index], failure?.status ?? 0, policy);
     const reply = made === undefined || index === undefined ? undefined : { ...made, index };
+    const fallback = heard.fallback ? policy : undefined;
     if (failure !== undefined) {
       discard(outcome);
-      return { ...this.#failed(failure), reply };
+      return { ...this.#failed(failure), reply, fallback };
     }
-    const fallback = heard.fallback ? policy : undefined;
     if (reply !== undefined) {
       discard(outcome);
       return { ok: true, response: undefined, reply, fallback };
     }
+    if (heard.from !== undefined && outcome.response !== undefined) this.#crosses.moved?.(outcome.response, heard.from);
     return fallback === undefined ? outcome : { ...outcome, fallback };
   }
 
@@ -129,12 +130,14 @@ export class Passage extends Abort implements Crossing, Flight {
   #failed({ error, cause, ...failure }: FarFailure): Failure<never> {
     const { by, code, layer, retryAfterMs } = failure;
     const { policy, attempts } = this.#call.record;
-    const reason = cause === undefined ? undefined : this.#crosses.unanswered(code, cause);
+    const reset = failure.sent ? "ECONNRESET" : "ECONNREFUSED"; // what a socket of ours would have said
+    const reason = cause === undefined ? undefined : this.#crosses.unanswered(code, { ...cause, code: cause.code ?? reset });
     if (error !== undefined) {
       const fields = { policy, layer, attempts, retryAfterMs, cause: cause === undefined ? undefined : errorOf(cause) };
       return { ok: false, ...failure, cause: new PolicyError(error.code, error.message, fields) };
     }
-    const unnamed = by === "peer" || by === "caller" ? this.#crosses.unanswered(code, { message: "the peer gave no answer" }) : undefined;
+    const unnamed =
+      by === "peer" || by === "caller" ? this.#crosses.unanswered(code, { message: "the peer gave no answer", code: reset }) : undefined;
     return { ok: false, ...failure, cause: reason ?? unnamed };
   }
 

@@ -12,6 +12,11 @@ export function fetchCrosses(fetchNow: () => FetchFunction): Crosses {
       const { dispatcher, url } = payload as FetchPayload; // the cast: it is only put on calls with this payload
       return dispatcher !== undefined || fetchNow() !== runtimeFetch || isMocked() ? undefined : (origin ?? url.origin);
     },
+    moved: (response, origin) => {
+      const { url } = response as Response; // the cast: the runtime's fetch gave it
+      const { pathname, search } = new URL(url);
+      if (URL.canParse(origin)) Object.defineProperty(response, "url", { value: new URL(pathname + search, origin).href });
+    },
     unanswered: (_code, { message, name, code }) => {
       const cause: Error & { code?: string } = new Error(message);
       if (name !== undefined) cause.name = name;

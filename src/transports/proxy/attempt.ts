@@ -28,7 +28,7 @@ export class Attempt extends Reader<Uint8Array> implements ResponseReceiver {
   serviceMs = 0;
   /** Which send of the call it was. */
   readonly nth: number;
-  readonly #call: Call;
+  readonly call: Call;
   readonly #payload: ProxyPayload;
   readonly #settle: (outcome: Outcome<Attempt>) => void;
   readonly #began: number;
@@ -52,7 +52,7 @@ export class Attempt extends Reader<Uint8Array> implements ResponseReceiver {
 
   constructor(call: Call, payload: ProxyPayload, settle: (outcome: Outcome<Attempt>) => void) {
     super();
-    this.#call = call;
+    this.call = call;
     this.#payload = payload;
     this.#settle = settle;
     this.#requested = payload.bodyless;
@@ -61,7 +61,7 @@ export class Attempt extends Reader<Uint8Array> implements ResponseReceiver {
   }
 
   begin(): void {
-    const call = this.#call;
+    const call = this.call;
     const payload = this.#payload;
     const span = (this.#span = call.tracer?.start(call, attributesOf(call, payload)));
     const { to, head } = addressed(call, payload, this.nth, span);
@@ -80,7 +80,7 @@ export class Attempt extends Reader<Uint8Array> implements ResponseReceiver {
   connected(): void {
     if (this.#sent || this.#over) return;
     this.#sent = true;
-    this.#call.record.sent++;
+    this.call.record.sent++;
   }
 
   inform(head: ResponseHead): void {
@@ -153,7 +153,7 @@ export class Attempt extends Reader<Uint8Array> implements ResponseReceiver {
 
   /** The signal was aborted. */
   handleEvent(): void {
-    const { signal } = this.#call;
+    const { signal } = this.call;
     const outcome = abortedOutcome(signal, this.#sent);
     if (this.response === undefined) this.#fail(outcome);
     else this.#finish({ cut: outcome }, signal?.reason);
@@ -231,7 +231,7 @@ export class Attempt extends Reader<Uint8Array> implements ResponseReceiver {
   #stop(): void {
     this.#over = true;
     if (this.#drainTimer !== undefined) this.#payload.context.door.env.timers.clearTimer(this.#drainTimer);
-    this.#call.signal?.removeEventListener("abort", this);
+    this.call.signal?.removeEventListener("abort", this);
     this.leave();
     if (!this.#requested) this.#stream?.reset("cancelled"); // the answer is there, and the rest of the request is for nobody
   }

@@ -58,7 +58,7 @@ export class Delivery implements Sink {
     const fields =
       far === undefined
         ? responseFields(response, context, requestId, to.version, serviceMs)
-        : [...response.plain, ...response.replaced, ...outcomeField(outcome, record, far)];
+        : [...response.plain, ...response.replaced, ...outcomeField(outcome, record, far, this.attempt.call.origin)];
     if (fallback !== undefined && far === undefined) fields.push("premesh-fallback", fallback);
     if (request.isGrpc && nth > 1 && far === undefined) fields.push("grpc-previous-rpc-attempts", String(nth - 1));
     const ended = end === undefined;

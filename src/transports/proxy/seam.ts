@@ -82,7 +82,9 @@ export function continued(record: CallRecord, { attempts, numbered, visits, id }
 }
 
 /** The field that tells the process how it came out. */
-export const outcomeField = (outcome: Outcome<unknown>, record: CallRecord, far: FarCall): readonly [name: string, value: string] => [
-  OUTCOME_FIELD,
-  encodeOutcome(outcome, record, far),
-];
+export const outcomeField = (
+  outcome: Outcome<unknown>,
+  record: CallRecord,
+  far: FarCall,
+  from?: string,
+): readonly [name: string, value: string] => [OUTCOME_FIELD, encodeOutcome(outcome, record, far, from)];
