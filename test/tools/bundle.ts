@@ -58,6 +58,8 @@ export async function bundle(entry: string, outfile: string, format: "esm" | "cj
       : {}),
     plugins: [lateRequires, noLocales, httpWithoutUndici],
     logLevel: "warning",
+    // In a script there is no import.meta; what asks for it is replaced there, and never runs.
+    logOverride: { "empty-import-meta": "silent" },
   });
 }
 
