@@ -22,6 +22,7 @@ const benches: readonly (readonly [name: string, ...flags: string[]])[] = [
   ["targets"],
   ["rate-limit"],
   ["route"],
+  ["wire"],
   ["cold-import"],
   ["sidecar"],
 ];

@@ -1,9 +1,8 @@
 // Codec: messages of HTTP/1.1 read from bytes without a socket, by our parser and by llhttp, to be compared.
 import { createRequire } from "node:module";
-import { newBodyDecoder } from "../../src/wire/http1/body-decoder.ts";
-import { newFacts } from "../../src/wire/http1/fields.ts";
+import { BodyDecoder } from "../../src/wire/http1/body-decoder.ts";
 import { TO_END } from "../../src/wire/http1/frame.ts";
-import { newHeadReader } from "../../src/wire/http1/head-reader.ts";
+import { HeadReader } from "../../src/wire/http1/head-reader.ts";
 import { parseRequest, parseResponse } from "../../src/wire/http1/heads.ts";
 import { defaultLimits } from "../../src/wire/limits.ts";
 import type { Fields } from "../../src/wire/wire.ts";
@@ -39,14 +38,14 @@ const requestLine = (text: string): string => text.slice(0, text.indexOf(" HTTP/
 
 function requestOf(text: string): Head | undefined {
   const bare = text.startsWith("\r\n") ? text.slice(2) : text;
-  const parsed = parseRequest(bare, newFacts(), defaultLimits, undefined);
+  const parsed = parseRequest(bare, defaultLimits, undefined);
   if (typeof parsed === "number") return undefined;
   const { head, frame, last } = parsed;
   return { line: requestLine(bare), fields: head.fields, frame, last: last || head.upgrade !== undefined || head.method === "CONNECT" };
 }
 
 function responseOf(text: string): Head | undefined {
-  const parsed = parseResponse(text, "GET", newFacts(), defaultLimits);
+  const parsed = parseResponse(text, "GET", defaultLimits);
   if (parsed === undefined) return undefined;
   const { head, frame, last } = parsed;
   return { line: String(head.status), fields: head.fields, frame, last: (last && head.status >= 200) || head.status === 101 };
@@ -55,8 +54,8 @@ function responseOf(text: string): Head | undefined {
 /** Reads requests or responses by our parser, from chunks. `frames`: the frame of each, as it was decided. */
 export function readOurs(kind: "request" | "response", chunks: readonly Buffer[], frames: number[] = []): Read {
   const parse = kind === "request" ? requestOf : responseOf;
-  const reader = newHeadReader(defaultLimits.headBytes);
-  const decoder = newBodyDecoder(defaultLimits);
+  const reader = new HeadReader(defaultLimits.headBytes);
+  const decoder = new BodyDecoder(defaultLimits);
   const result: Read = { messages: [], refused: false, last: false };
   let message: Message | undefined;
   let ending = false;

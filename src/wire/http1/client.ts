@@ -3,11 +3,10 @@ import type { Socket } from "node:net";
 import type { Waiting } from "../deadlines.ts";
 import { NO_FIELDS, type BreakReason } from "../wire.ts";
 import type { Attempt, Course } from "./attempt.ts";
-import { newBodyDecoder } from "./body-decoder.ts";
+import { BodyDecoder } from "./body-decoder.ts";
 import { encodeRequest } from "./encode.ts";
-import { newFacts } from "./fields.ts";
-import { newHeadReader } from "./head-reader.ts";
-import { newInbox } from "./inbox.ts";
+import { HeadReader } from "./head-reader.ts";
+import { Inbox } from "./inbox.ts";
 import { parseResponse } from "./heads.ts";
 import type { Http1Client, Http1Owner } from "./member.ts";
 import { newOutgoing, RAW } from "./outgoing.ts";
@@ -17,9 +16,8 @@ type Phase = "idle" | "head" | "body" | "raw" | "closed";
 /** Takes over a connection that stands. */
 export function newHttp1Client(socket: Socket, owner: Http1Owner): Http1Client {
   const { limits, deadlines } = owner;
-  const facts = newFacts();
-  const reader = newHeadReader(limits.headBytes);
-  const decoder = newBodyDecoder(limits);
+  const reader = new HeadReader(limits.headBytes);
+  const decoder = new BodyDecoder(limits);
   let phase: Phase = "idle";
   let current: Attempt | undefined;
   /** The request has gone out whole. */
@@ -76,7 +74,7 @@ export function newHttp1Client(socket: Socket, owner: Http1Owner): Http1Client {
     }
     waiting.dueAt = Infinity;
     const attempt = current;
-    const parsed = state === "done" && attempt !== undefined ? parseResponse(reader.text, attempt.head.method, facts, limits) : undefined;
+    const parsed = state === "done" && attempt !== undefined ? parseResponse(reader.text, attempt.head.method, limits) : undefined;
     if (parsed === undefined || attempt === undefined) {
       breakOff(state === "too-large" ? "too-large" : "protocol");
       return false;
@@ -239,7 +237,7 @@ export function newHttp1Client(socket: Socket, owner: Http1Owner): Http1Client {
     },
   };
 
-  const inbox = newInbox(socket, { step, ended, held: (left) => left > 0 || (current !== undefined && !current.wanted) });
+  const inbox = new Inbox(socket, { step, ended, held: (left) => left > 0 || (current !== undefined && !current.wanted) });
   socket.on("error", (cause) => breakOff("reset", cause));
   socket.on("close", () => {
     deadlines.remove(waiting);

@@ -2,7 +2,7 @@
 import type { Limits } from "../limits.ts";
 import { TOKEN, VALUE } from "./syntax.ts";
 
-/** What the fields of one head say. An instance is used again for the next head. */
+/** What the fields of one head say. */
 export interface Facts {
   hosts: number;
   host: string;
@@ -17,7 +17,8 @@ export interface Facts {
   expect: string;
 }
 
-export const newFacts = (): Facts => ({
+/** What the fields that were read last say. There is one for all, since heads are read one at a time and nothing of it is kept. */
+export const facts: Facts = {
   hosts: 0,
   host: "",
   lengths: 0,
@@ -28,9 +29,9 @@ export const newFacts = (): Facts => ({
   keepAlive: "",
   upgrade: "",
   expect: "",
-});
+};
 
-function reset(facts: Facts): void {
+function reset(): void {
   facts.hosts = 0;
   facts.host = "";
   facts.lengths = 0;
@@ -46,7 +47,7 @@ function reset(facts: Facts): void {
 const join = (list: string, value: string): string => (list === "" ? value : `${list},${value}`);
 
 /** Notes a field that the wire has to know of; `tab`: one stands behind the value. True: it is Host, which is not among the fields. */
-function note(facts: Facts, name: string, value: string, tab: boolean): boolean {
+function note(name: string, value: string, tab: boolean): boolean {
   switch (name.length) {
     case 4:
       if (name.toLowerCase() !== "host") return false;
@@ -85,11 +86,11 @@ function note(facts: Facts, name: string, value: string, tab: boolean): boolean 
 export type Fault = "syntax" | "too-large";
 
 /**
- * Reads lines of `name: value`, each with its CRLF, from `at` to the end of the text into `into`. What is refused: line folding, a bare CR or LF, controls
+ * Reads lines of `name: value`, each with its CRLF, from `at` to the end of the text into `into` and {@link facts}. What is refused: line folding, a bare CR or LF, controls
  * and NUL, a space before the colon, an empty name, and more fields than the bound.
  */
-export function readFields(text: string, at: number, into: string[], facts: Facts, limits: Limits): Fault | undefined {
-  reset(facts);
+export function readFields(text: string, at: number, into: string[], limits: Limits): Fault | undefined {
+  reset();
   let count = 0;
   while (at < text.length) {
     const begin = at;
@@ -109,7 +110,7 @@ export function readFields(text: string, at: number, into: string[], facts: Fact
     if (++count > limits.fields) return "too-large";
     const name = text.slice(begin, colon);
     const value = text.slice(from, to);
-    if (!note(facts, name, value, tab)) into.push(name, value);
+    if (!note(name, value, tab)) into.push(name, value);
   }
   return undefined;
 }

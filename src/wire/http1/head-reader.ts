@@ -3,27 +3,58 @@
 /** What is known of a head after some more bytes. */
 export type HeadState = "more" | "bad" | "too-large" | "done";
 
-export interface HeadReader {
-  /** The head's lines, each with its CRLF, once it is `done`. */
-  text: string;
-  /** Where the bytes behind the head begin, in the chunk that was read last. */
-  rest: number;
-  /** Whether a part of a head has come. */
-  readonly begun: boolean;
-  read(chunk: Buffer, from: number): HeadState;
-  /** What is read next comes behind a line, so that an empty section is a CRLF: trailers. Its text begins with that line's CRLF. */
-  behindLine(): void;
-}
-
 const END = Buffer.from("\r\n\r\n");
 
-export function newHeadReader(maxBytes: number): HeadReader {
-  let before = "";
+/** A class, since each connection has one: as closures the parts of a connection took four times the memory. */
+export class HeadReader {
+  /** The head's lines, each with its CRLF, once it is `done`. */
+  text = "";
+  /** Where the bytes behind the head begin, in the chunk that was read last. */
+  rest = 0;
+  readonly #maxBytes: number;
+  #before = "";
   /** How much of CRLF CRLF the bytes so far end with. */
-  let matched = 0;
+  #matched = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Whether a part of a head has come. */
+  get begun(): boolean {
+    return this.#before !== "";
+  }
+
+  read(chunk: Buffer, from: number): HeadState {
+    if (this.#before === "") {
+      const at = chunk.indexOf(END, from);
+      if (at !== -1) {
+        if (at - from > this.#maxBytes) return "too-large";
+        this.text = chunk.toString("latin1", from, at + 2);
+        this.rest = at + 4;
+        return "done";
+      }
+    }
+    const end = this.#scan(chunk, from);
+    if (end === -2) return this.#finish("bad");
+    const upTo = end === -1 ? chunk.length : end;
+    if (this.#before.length + upTo - from > this.#maxBytes) return this.#finish("too-large");
+    this.#before += chunk.toString("latin1", from, upTo);
+    if (end === -1) return "more";
+    this.text = this.#before.slice(0, -2);
+    this.rest = end;
+    return this.#finish("done");
+  }
+
+  /** What is read next comes behind a line, so that an empty section is a CRLF: trailers. Its text begins with that line's CRLF. */
+  behindLine(): void {
+    this.#before = "\r\n";
+    this.#matched = 2;
+  }
 
   /** Where the head ends within the chunk, byte by byte: for heads that come in pieces. -1: not yet; -2: there is what no head has. */
-  function scan(chunk: Buffer, from: number): number {
+  #scan(chunk: Buffer, from: number): number {
+    let matched = this.#matched;
     for (let at = from; at < chunk.length; at++) {
       const byte = chunk[at];
       if (byte === 13) {
@@ -37,44 +68,13 @@ export function newHeadReader(maxBytes: number): HeadReader {
         matched = 0;
       }
     }
+    this.#matched = matched;
     return -1;
   }
 
-  function finish(state: HeadState): HeadState {
-    before = "";
-    matched = 0;
+  #finish(state: HeadState): HeadState {
+    this.#before = "";
+    this.#matched = 0;
     return state;
   }
-
-  const reader = {
-    text: "",
-    rest: 0,
-    get begun() {
-      return before !== "";
-    },
-    read(chunk: Buffer, from: number): HeadState {
-      if (before === "") {
-        const at = chunk.indexOf(END, from);
-        if (at !== -1) {
-          if (at - from > maxBytes) return "too-large";
-          reader.text = chunk.toString("latin1", from, at + 2);
-          reader.rest = at + 4;
-          return "done";
-        }
-      }
-      const end = scan(chunk, from);
-      if (end === -2) return finish("bad");
-      if (before.length + (end === -1 ? chunk.length : end) - from > maxBytes) return finish("too-large");
-      before += chunk.toString("latin1", from, end === -1 ? chunk.length : end);
-      if (end === -1) return "more";
-      reader.text = before.slice(0, -2);
-      reader.rest = end;
-      return finish("done");
-    },
-    behindLine() {
-      before = "\r\n";
-      matched = 2;
-    },
-  };
-  return reader;
 }

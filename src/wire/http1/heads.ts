@@ -1,7 +1,7 @@
 // Heads: the strict parsers of a request's and a response's head.
 import type { Limits } from "../limits.ts";
 import type { RequestHead, ResponseHead } from "../wire.ts";
-import { readFields, type Facts } from "./fields.ts";
+import { facts, readFields } from "./fields.ts";
 import { CONFLICT, frameOf, TO_END, UNKNOWN_CODING, UNTOLD, type Frame } from "./frame.ts";
 import { tunnelAuthority } from "./tunnel.ts";
 import { isAuthority, isPath, listHas, TOKEN } from "./syntax.ts";
@@ -38,7 +38,7 @@ function targetOf(method: string, target: string): { scheme: string; authority: 
 }
 
 /** Reads the head of a request: its lines, each with its CRLF. `tunnel`: the authority of the CONNECT that the request came through. */
-export function parseRequest(text: string, facts: Facts, limits: Limits, tunnel: string | undefined): ParsedRequest | Refused {
+export function parseRequest(text: string, limits: Limits, tunnel: string | undefined): ParsedRequest | Refused {
   let at = 0;
   while (TOKEN[text.charCodeAt(at)] === 1) at++;
   if (at === 0 || text.charCodeAt(at) !== 32) return 400;
@@ -53,7 +53,7 @@ export function parseRequest(text: string, facts: Facts, limits: Limits, tunnel:
   const minor = version === "HTTP/1.1" ? 1 : 0;
 
   const fields: string[] = [];
-  const fault = readFields(text, end + 2, fields, facts, limits);
+  const fault = readFields(text, end + 2, fields, limits);
   if (fault !== undefined) return fault === "syntax" ? 400 : 431;
   if (facts.hosts > 1 || (facts.hosts === 1 ? !isAuthority(facts.host) : minor === 1)) return 400;
 
@@ -104,14 +104,14 @@ export interface ParsedResponse {
 const STATUS = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t -~\u0080-\u00ff]*)?$/;
 
 /** Reads the head of a response to a request of this method; `undefined`: it is none that is allowed. */
-export function parseResponse(text: string, method: string, facts: Facts, limits: Limits): ParsedResponse | undefined {
+export function parseResponse(text: string, method: string, limits: Limits): ParsedResponse | undefined {
   const end = text.indexOf("\r\n");
   const line = STATUS.exec(text.slice(0, end));
   if (line === null) return undefined;
   const minor = Number(line[1]);
   const status = Number(line[2]);
   const fields: string[] = [];
-  if (readFields(text, end + 2, fields, facts, limits) !== undefined || facts.hosts > 0) return undefined;
+  if (readFields(text, end + 2, fields, limits) !== undefined) return undefined;
   let frame = frameOf(facts, minor);
   if (frame === UNKNOWN_CODING || frame === CONFLICT) return undefined;
   if (status < 200 || status === 204 || status === 304 || method === "HEAD") {

@@ -12,7 +12,7 @@ export interface Patience extends Waiting {
   /** Waits for what was sent to be taken, or no longer. */
   write(stalled: boolean): void;
   /** Whether what is waited for longest is to be taken, not sent. */
-  readonly stalled: boolean;
+  stalled(): boolean;
 }
 
 export function newPatience({ headMs, bodyMs, bodyRate, stallMs }: Limits, deadlines: Deadlines, late: () => void): Patience {
@@ -45,9 +45,7 @@ export function newPatience({ headMs, bodyMs, bodyRate, stallMs }: Limits, deadl
       set(sized ? Math.min(silent, asked + bodyMs + (received * 1_000) / bodyRate) : silent, writeDue);
     },
     write: (stalled) => set(readDue, stalled ? deadlines.after(stallMs) : Infinity),
-    get stalled() {
-      return writeDue <= readDue;
-    },
+    stalled: () => writeDue <= readDue,
   };
   return patience;
 }

@@ -3,13 +3,14 @@ import type { Socket } from "node:net";
 import type { Counted, Host, Served } from "../serve.ts";
 import { NO_FIELDS, type BreakReason } from "../wire.ts";
 import { serveHttp2 } from "../http2/server.ts";
-import { newBodyDecoder, skipBody } from "./body-decoder.ts";
+import { BodyDecoder, skipBody } from "./body-decoder.ts";
 import { statusLine } from "./encode.ts";
 import { Http1Exchange, type Line } from "./exchange.ts";
-import { newInbox } from "./inbox.ts";
+import { HeadReader } from "./head-reader.ts";
+import { Inbox } from "./inbox.ts";
 import { newOutgoing } from "./outgoing.ts";
 import { newPatience } from "./patience.ts";
-import { newRequestReader } from "./request-reader.ts";
+import { readRequest } from "./request-reader.ts";
 import { tunnelProtocol, type TunnelProtocol } from "./tunnel.ts";
 
 type Phase = "head" | "body" | "answer" | "sniff" | "raw" | "discard";
@@ -19,8 +20,8 @@ const STATUS_OF: Readonly<Partial<Record<BreakReason, number>>> = { protocol: 40
 /** Serves a connection. `first`: bytes that were read from it already. */
 export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection: Counted): Served {
   const { limits, deadlines } = host;
-  const reader = newRequestReader(limits);
-  const decoder = newBodyDecoder(limits);
+  const reader = new HeadReader(limits.headBytes);
+  const decoder = new BodyDecoder(limits);
   let phase: Phase = "head";
   let current: Http1Exchange | undefined;
   let wanted = false;
@@ -39,13 +40,14 @@ export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection
   const patience = newPatience(limits, deadlines, () => {
     if (phase === "sniff") settle("opaque");
     else if (phase === "head" && !reader.begun && host.draining) linger();
-    else if (phase === "discard" || patience.stalled || (phase === "head" && !reader.begun)) breakOff("slow");
+    else if (phase === "discard" || patience.stalled() || (phase === "head" && !reader.begun)) breakOff("slow");
     else fail("slow");
   });
 
   /** Tells the exchange that is under way, and closes the connection. */
   function breakOff(why: BreakReason, cause?: unknown): void {
     const exchange = leave();
+    deadlines.remove(patience);
     socket.destroy();
     exchange?.receiver?.broken({ why, cause });
   }
@@ -93,7 +95,7 @@ export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection
 
   function readHead(bytes: Buffer): boolean {
     const begun = reader.begun;
-    const parsed = reader.read(bytes, inbox, tunnel);
+    const parsed = readRequest(reader, bytes, inbox, limits, tunnel);
     if (parsed === undefined && !begun) patience.read(limits.headMs);
     if (typeof parsed === "number") fail("protocol", parsed);
     if (typeof parsed !== "object") return false;
@@ -230,12 +232,9 @@ export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection
     return phase !== "sniff" && (left > 0 || ((phase === "body" || phase === "raw") && !wanted));
   }
 
-  const inbox = newInbox(socket, { step, ended, held }, first);
+  const inbox = new Inbox(socket, { step, ended, held }, first);
   const failed = (cause: Error): void => breakOff("reset", cause);
-  const closed = (): void => {
-    deadlines.remove(patience);
-    breakOff("reset");
-  };
+  const closed = (): void => breakOff("reset");
   socket.on("error", failed).on("close", closed);
   deadlines.add(patience);
   inbox.run();
@@ -243,7 +242,6 @@ export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection
   return {
     drain() {
       handed?.drain();
-      last = true;
       // Not closed at once: a request that is on its way would find nobody, and its client could not know whether it was done.
       if (current === undefined && phase === "head" && !reader.begun) patience.read(limits.leaveMs);
     },
