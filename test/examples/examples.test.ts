@@ -117,6 +117,11 @@ const lessons: Readonly<Record<string, readonly RegExp[]>> = {
     /^cancelled after 1$/m,
   ],
   "connect/main.ts": [/^Get: 10 after 3 attempts\nImport: 6 after 3 attempts\nList: 1, 2, 3\nCharge: Unavailable after 1 attempt$/m],
+  "move-to-sidecar/main.ts": [
+    /^1-in-process\.yaml: 200 paid, directly, after 3 attempts\n {2}with the sidecar gone: 200 paid, directly$/m,
+    /^2-attempts-in-the-sidecar\.yaml: 200 paid, by the sidecar, after 3 attempts\n {2}with the sidecar gone: 200 paid, directly$/m,
+    /^3-all-in-the-sidecar\.yaml: 200 paid, by the sidecar, after 3 attempts\n(?:python: 200 paid, by the sidecar|Error: spawn python3 ENOENT)\n {2}with the sidecar gone: 200 paid, directly$/m,
+  ],
   "policy-file/main.ts": [
     /^the same revision from file, code and JSON: true$/m,
     /^200 under policy payments$/m,
