@@ -94,7 +94,7 @@ export function memoryStore(now: () => number, bounds: MemoryBounds, report: (wh
 
   function mine(key: string, token: string): Taken | undefined {
     const record = taken.get(key);
-    return record?.token === token ? record : undefined;
+    return record?.token === token && record.expiresAt > now() ? record : undefined;
   }
 
   const begin: AnswerStore["begin"] = (key, asked, { leaseMs, keepMs, repeat }) => {

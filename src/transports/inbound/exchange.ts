@@ -111,12 +111,18 @@ export function newExchange(
 
   /** What the work writes is kept, and goes out as ever. */
   function tap(to: Recording): void {
+    /** Once whoever asked has left, Node writes no head any more. */
+    const headless = (): void => {
+      if (response.destroyed) to.head(response.statusCode, fieldsOf(response, undefined));
+    };
     // the casts: each is given what the caller gave, by whichever of its overloads
     response.write = ((...args: unknown[]) => {
+      headless();
       to.write(args[0], args[1]);
       return (own.write as (...all: unknown[]) => boolean).apply(response, args);
     }) as ServerResponse["write"];
     response.end = ((...args: unknown[]) => {
+      headless();
       const result = (own.end as (...all: unknown[]) => ServerResponse).apply(response, args);
       to.write(args[0], args[1]);
       to.end();
