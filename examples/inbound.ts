@@ -16,16 +16,16 @@ const client = createClient({
   ],
 });
 const guard = inbound(client);
-const server = createServer((request, response) =>
-  guard(request, response, async () => {
+const server = createServer((request, response) => {
+  void guard(request, response, async () => {
     const slow = request.url?.endsWith("slow") === true;
     const signal = inboundCall(request)?.signal;
     await work(slow ? 60_000 : 100, undefined, signal === undefined ? {} : { signal }).catch(() =>
       console.log("  service: given up, nobody waits any more"),
     );
     response.end("a report"); // after a timeout this goes nowhere, and harms nothing
-  }),
-).listen(0, "127.0.0.1");
+  });
+}).listen(0, "127.0.0.1");
 await once(server, "listening");
 const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`; // the cast: it listens on a port
 

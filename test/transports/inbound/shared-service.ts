@@ -13,13 +13,13 @@ const policies = [
   }),
 ];
 const guard = inbound(createClient({ policies, shared: redisStore(redis, { timeout: "200ms" }) }));
-const server = createServer((request, response) =>
-  guard(request, response, () => {
+const server = createServer((request, response) => {
+  void guard(request, response, () => {
     process.send?.("working");
     if (request.url === "/hang") return;
     response.setHeader("x-by", String(process.pid));
     response.end("done");
-  }),
-);
+  });
+});
 server.listen(0, "127.0.0.1", () => process.send?.(server.address()));
 process.once("disconnect", () => process.exit());
