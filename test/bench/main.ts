@@ -18,6 +18,7 @@ const benches: readonly (readonly [name: string, ...flags: string[]])[] = [
   ["allocation", "--min-semi-space-size=64", "--max-semi-space-size=64"],
   ["fetch"],
   ["grpc"],
+  ["inbound"],
   ["telemetry"],
   ["targets"],
   ["rate-limit"],

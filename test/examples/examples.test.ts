@@ -95,6 +95,14 @@ const lessons: Readonly<Record<string, readonly RegExp[]>> = {
     /^201 after 2 attempts, charged 1 time$/m,
     /a fresh one, "order-4711"/,
   ],
+  "inbound.ts": [
+    /^five ask at once, and two places are there:\n {2}200\n {2}200\n(?: {2}503, try again in 1 s\n){3}/m,
+    /^work that takes too long:\n(?: {2}(?:service: given up, nobody waits any more|504 ERR_PREMESH_TIMEOUT)\n){2}a health check: 200$/m,
+  ],
+  "inbound-idempotency.ts": [
+    /^ {2}service: order 1 is written down\nk-1, book: 201 order 1\nk-1, book: 201 \(given again\) order 1\nk-1, lamp: 422 .*used for another/m,
+    /^k-2, lamp: 201 order 2\nno key, lamp: 400 .*a key is needed.*\n2 orders$/m,
+  ],
   "trace.ts": [/^premesh catalog \(attempts: 2\)\n {2}GET 503: the server got its id\n {2}GET 200, resend 1: the server got its id$/m],
   "adopt.ts": [
     /^200 after 2 attempts$/m,

@@ -1,6 +1,7 @@
 // Memory: answers kept in this process, within bounds of number and size. Keys that are taken are never let go of to make room.
 import type { AnswerStore, Begun } from "../../call/answers.ts";
 import type { Answer } from "../../call/incoming.ts";
+import { newOrder } from "./order.ts";
 
 export interface MemoryBounds {
   /** How many keys are known at a time. */
@@ -24,6 +25,7 @@ interface Taken {
 }
 
 interface Done {
+  readonly key: string;
   readonly asked: string;
   readonly expiresAt: number;
   /** Absent: it could not be kept, or has made room for others. */
@@ -37,32 +39,34 @@ const LOOKED_AT = 4;
 /** `report`: told of what was let go of. */
 export function memoryStore(now: () => number, bounds: MemoryBounds, report: (what: MadeRoom) => void): MemoryStore {
   const taken = new Map<string, Taken>();
-  /** From the one that was used longest ago to the one used last. */
   const done = new Map<string, Done>();
+  /** From the one that was used longest ago to the one used last. */
+  const used = newOrder<Done>();
   /** Those of them that have an answer, in the same order. */
-  const answered = new Map<string, Done>();
+  const answered = newOrder<Done>();
   let bytes = 0;
   let tokens = 0;
 
-  function drop(key: string, record: Done): void {
-    done.delete(key);
-    dropAnswer(key, record);
+  function drop(record: Done): void {
+    done.delete(record.key);
+    used.remove(record);
+    dropAnswer(record);
   }
 
-  function dropAnswer(key: string, record: Done): void {
-    answered.delete(key);
+  function dropAnswer(record: Done): void {
+    answered.remove(record);
     bytes -= record.bytes;
     record.bytes = 0;
     record.answer = undefined;
   }
 
   function sweep(at: number): void {
-    let looked = 0;
-    for (const [key, record] of done) {
-      if (record.expiresAt <= at) drop(key, record);
-      if (++looked >= LOOKED_AT) break;
+    for (let looked = 0; looked < LOOKED_AT; looked++) {
+      const oldest = used.first();
+      if (oldest === undefined || oldest.expiresAt > at) break;
+      drop(oldest);
     }
-    looked = 0;
+    let looked = 0;
     for (const [key, { expiresAt }] of taken) {
       if (expiresAt <= at) taken.delete(key);
       if (++looked >= LOOKED_AT) return;
@@ -71,30 +75,28 @@ export function memoryStore(now: () => number, bounds: MemoryBounds, report: (wh
 
   function hasRoom(): boolean {
     if (taken.size + done.size < bounds.records) return true;
-    for (const [key, record] of done) {
-      drop(key, record);
-      report("key-forgotten");
-      return true;
-    }
-    return false;
+    const oldest = used.first();
+    if (oldest === undefined) return false;
+    drop(oldest);
+    report("key-forgotten");
+    return true;
   }
 
   function known(key: string, at: number): Done | undefined {
     const record = done.get(key);
     if (record === undefined) return undefined;
     if (record.expiresAt <= at) {
-      drop(key, record);
+      drop(record);
       return undefined;
     }
-    done.delete(key);
-    done.set(key, record);
-    if (answered.delete(key)) answered.set(key, record);
+    used.last(record);
+    if (record.answer !== undefined) answered.last(record);
     return record;
   }
 
   function mine(key: string, token: string): Taken | undefined {
     const record = taken.get(key);
-    return record?.token === token ? record : undefined;
+    return record?.token === token && record.expiresAt > now() ? record : undefined;
   }
 
   const begin: AnswerStore["begin"] = (key, asked, { leaseMs, keepMs, repeat }) => {
@@ -130,13 +132,13 @@ export function memoryStore(now: () => number, bounds: MemoryBounds, report: (wh
       if (record === undefined) return Promise.resolve(false);
       taken.delete(key);
       const size = answer === undefined ? 0 : sizeOf(answer);
-      const kept: Done = { asked: record.asked, expiresAt: now() + keepMs, answer, bytes: size };
+      const kept: Done = { key, asked: record.asked, expiresAt: now() + keepMs, answer, bytes: size };
       done.set(key, kept);
-      if (answer !== undefined) answered.set(key, kept);
+      used.last(kept);
+      if (answer !== undefined) answered.last(kept);
       bytes += size;
-      for (const [oldest, other] of answered) {
-        if (bytes <= bounds.bytes) break;
-        dropAnswer(oldest, other);
+      for (let oldest = answered.first(); oldest !== undefined && bytes > bounds.bytes; oldest = answered.first()) {
+        dropAnswer(oldest);
         report("answer-dropped");
       }
       return Promise.resolve(true);

@@ -1,9 +1,9 @@
 // A call with a key that has come in: done once, and its answer given to all that come with the same key.
-import { createHash } from "node:crypto";
 import type { AnswerStore, Begun, Terms } from "../../call/answers.ts";
 import { type Call, fieldOf, type Next } from "../../call/call.ts";
 import { abortedOutcome, gaveUpOutcome } from "../../call/classify.ts";
 import { type Code, httpStatusOf } from "../../call/codes.ts";
+import { digestOf } from "../../call/digest.ts";
 import { whenEnded } from "../../call/end.ts";
 import type { Env } from "../../call/env.ts";
 import type { Incoming, Told } from "../../call/incoming.ts";
@@ -55,9 +55,7 @@ export function receiving(definition: IdempotencyDefinition, env: Env, label: st
   /** What the key is called in the store: nobody gets at the key of another scope or policy, whatever they send. */
   function idOf(call: Call, key: string): string {
     const owner = scope === undefined ? "" : (fieldOf(call, scope.header.toLowerCase()) ?? "");
-    return createHash("sha256")
-      .update(JSON.stringify([name ?? call.record.policy, owner, key]))
-      .digest("base64url");
+    return digestOf(JSON.stringify([name ?? call.record.policy, owner, key]));
   }
 
   /** What became of the work is written down. */

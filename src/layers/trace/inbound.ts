@@ -27,9 +27,10 @@ function callersContext({ propagation }: OpenTelemetry, { metadata }: Call, acti
   return propagation.extract(active, metadata, { get: (carrier, name) => carrier.get(name.toLowerCase()), keys: () => [] });
 }
 
+/** Without the query, in which there may be secrets. */
 function httpAttributes({ record, metadata }: Call): Attributes {
-  const [path = "", query] = (metadata.get(":path") ?? "").split("?", 2);
-  return { "http.request.method": record.method, "url.path": path, ...(query === undefined ? {} : { "url.query": query }) };
+  const [path = ""] = (metadata.get(":path") ?? "").split("?", 1);
+  return { "http.request.method": record.method, "url.path": path };
 }
 
 /** What the caller did wrong, or too often, is no error of a server. */

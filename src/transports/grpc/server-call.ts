@@ -1,7 +1,7 @@
 // One RPC that comes in, between the layers and the handler that answers it. A class, since grpc-js asks interceptors for one.
-import { createHash } from "node:crypto";
 import type { Call } from "../../call/call.ts";
 import { abortedOutcome, rpcFailure } from "../../call/classify.ts";
+import { digestOf } from "../../call/digest.ts";
 import { type End, endNow, newEnd, whenEnded } from "../../call/end.ts";
 import type { Answer, Asked, Incoming, Told } from "../../call/incoming.ts";
 import type { Outcome } from "../../call/outcome.ts";
@@ -215,6 +215,6 @@ export class ServerCall extends ServerInterceptingCall {
     if (read === undefined) return { not: "gone" };
     const bytes = read === "end" ? new Uint8Array() : form.request(read.message);
     if (bytes === undefined || bytes.byteLength > most) return { not: "too-long" };
-    return { digest: createHash("sha256").update(`${method}\n`).update(bytes).digest("base64url") };
+    return { digest: digestOf(`${method}\n${digestOf(bytes)}`) };
   }
 }

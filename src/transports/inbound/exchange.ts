@@ -1,8 +1,8 @@
 // Exchange: one request of node:http and its response, between the layers and the work that answers it.
-import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Call } from "../../call/call.ts";
 import { abortedOutcome, httpOutcome, thrownOutcome } from "../../call/classify.ts";
+import { digestOf } from "../../call/digest.ts";
 import { type End, endNow, newEnd, whenEnded } from "../../call/end.ts";
 import type { Incoming } from "../../call/incoming.ts";
 import type { Outcome } from "../../call/outcome.ts";
@@ -111,12 +111,18 @@ export function newExchange(
 
   /** What the work writes is kept, and goes out as ever. */
   function tap(to: Recording): void {
+    /** Once whoever asked has left, Node writes no head any more. */
+    const headless = (): void => {
+      if (response.destroyed) to.head(response.statusCode, fieldsOf(response, undefined));
+    };
     // the casts: each is given what the caller gave, by whichever of its overloads
     response.write = ((...args: unknown[]) => {
+      headless();
       to.write(args[0], args[1]);
       return (own.write as (...all: unknown[]) => boolean).apply(response, args);
     }) as ServerResponse["write"];
     response.end = ((...args: unknown[]) => {
+      headless();
       const result = (own.end as (...all: unknown[]) => ServerResponse).apply(response, args);
       to.write(args[0], args[1]);
       to.end();
@@ -143,11 +149,7 @@ export function newExchange(
       asked: async (most, signal) => {
         const body = await wholeBody(request, most, signal);
         if (typeof body === "string") return { not: body };
-        const digest = createHash("sha256")
-          .update(`${request.method ?? ""} ${pathOf(request)}\n`)
-          .update(body)
-          .digest("base64url");
-        return { digest };
+        return { digest: digestOf(`${request.method ?? ""} ${pathOf(request)}\n${digestOf(body)}`) };
       },
       record: (most, told) => (recording = newRecording(most, told)),
       cut: () => void response.destroy(),
