@@ -9,7 +9,7 @@ import { bundle } from "./bundle.ts";
 
 /** The cast: postject has no types. */
 const { inject } = createRequire(import.meta.url)("postject") as {
-  inject(file: string, name: string, data: Uint8Array, options: { readonly sentinelFuse: string }): Promise<void>;
+  readonly inject: (file: string, name: string, data: Uint8Array, options: { readonly sentinelFuse: string }) => Promise<void>;
 };
 
 /** The mark in Node's own binary that tells whether something was put into it. */
