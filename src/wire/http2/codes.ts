@@ -9,9 +9,10 @@ export const {
   NGHTTP2_FLOW_CONTROL_ERROR: FLOW_CONTROL_ERROR,
   NGHTTP2_STREAM_CLOSED: STREAM_CLOSED,
   NGHTTP2_REFUSED_STREAM: REFUSED_STREAM,
-  NGHTTP2_CANCEL: CANCEL,
   NGHTTP2_ENHANCE_YOUR_CALM: ENHANCE_YOUR_CALM,
 } = constants;
+
+const CANCEL = constants.NGHTTP2_CANCEL;
 
 /** What a stream is reset with. */
 export function codeOf(why: BreakReason): number {

@@ -33,10 +33,7 @@ const answering = (response: ServerResponse): Dispatcher.DispatchHandler => ({
 const server = createServer((request, response) => {
   const { method = "GET", url: path = "/", headers, rawHeaders } = request;
   const body = headers["content-length"] === undefined && headers["transfer-encoding"] === undefined ? null : request;
-  agent.dispatch(
-    { origin: `http://${headers.host ?? ""}`, path, method: method as Dispatcher.HttpMethod, headers: kept(rawHeaders), body },
-    answering(response),
-  ); // the cast: node:http has checked the method
+  agent.dispatch({ origin: `http://${headers.host ?? ""}`, path, method, headers: kept(rawHeaders), body }, answering(response));
 });
 server.keepAliveTimeout = 60_000;
 server.listen(Number(process.argv[2]), "127.0.0.1");
