@@ -126,12 +126,18 @@ export function createClient(options: ClientOptions): Client {
   }
 
   /** Not async: that is 400 bytes a call. */
-  function through<T>(compiled: Ruled, call: Call, conclude: (outcome: Outcome<unknown>, call: Call) => T): Promise<T> {
+  function through<T>(
+    compiled: Ruled,
+    call: Call,
+    conclude: (outcome: Outcome<unknown>, call: Call) => T,
+    broken?: (error: unknown, call: Call) => T,
+  ): Promise<T> {
     if (closed)
       throw new PolicyError("ERR_PREMESH_CLIENT_CLOSED", "this client is closed and takes no calls", { policy: compiled.policy.name });
-    const failed = (error: unknown): never => {
+    const failed = (error: unknown): T => {
       left();
       remember(error, call.record);
+      if (broken !== undefined) return broken(error, call);
       if (error !== call.signal?.reason) addCallerFrames(error, failed); // a reason is the caller's, and may be that of many calls
       throw error;
     };
@@ -153,7 +159,7 @@ export function createClient(options: ClientOptions): Client {
     try {
       outcome = compiled.stackFor(call.target)(call);
     } catch (error) {
-      return failed(error);
+      return Promise.resolve(failed(error));
     }
     return outcome.then(concluded, failed);
   }

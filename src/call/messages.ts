@@ -65,8 +65,11 @@ export abstract class Reader<M> {
   }
 }
 
+/** Nothing yet; never changed. Most calls have one message and one attempt, and arrays of one. */
+const none: never[] = [];
+
 export class Messages<M> {
-  #entries: Entry<M>[] = [];
+  #entries: Entry<M>[] = none;
   /** Index of the first entry among all messages. */
   #base = 0;
   #bytes = 0;
@@ -75,7 +78,7 @@ export class Messages<M> {
   #over = false;
   #overflow = false;
   #committed: Reader<M> | undefined = undefined;
-  readonly #readers: Reader<M>[] = [];
+  #readers: Reader<M>[] = none;
   readonly #pool: Pool;
 
   constructor(pool: Pool) {
@@ -123,7 +126,8 @@ export class Messages<M> {
       return false;
     }
     const entry: Entry<M> = { message, size, counted: false, written };
-    this.#entries.push(entry);
+    if (this.#entries.length === 0) this.#entries = [entry]; // pushed into an empty one, it would take room for 17
+    else this.#entries.push(entry);
     let overflowed = false;
     if (this.replayable) {
       this.#bytes += size;
@@ -155,7 +159,8 @@ export class Messages<M> {
   /** A new attempt. It is given everything, unless another is committed. */
   join(reader: Reader<M>): void {
     reader.position = this.#base;
-    this.#readers.push(reader);
+    if (this.#readers.length === 0) this.#readers = [reader];
+    else this.#readers.push(reader);
     if (this.#overflow || this.#bound === 0) this.commit(reader);
     this.#feed(reader);
   }

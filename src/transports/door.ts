@@ -37,9 +37,14 @@ export interface Door {
   requireIdempotencyLayer(ruled: Ruled, call: Call): void;
   /**
    * Sends a call through its policy. `conclude` makes of the outcome what the caller gets, and what it gives is tied to the call's record. Throws at
-   * once when the client is closed; rejects with what `conclude` throws.
+   * once when the client is closed; rejects with what `conclude` throws, unless there is `broken` to take it.
    */
-  through<T>(ruled: Ruled, call: Call, conclude: (outcome: Outcome<unknown>, call: Call) => T): Promise<T>;
+  through<T>(
+    ruled: Ruled,
+    call: Call,
+    conclude: (outcome: Outcome<unknown>, call: Call) => T,
+    broken?: (error: unknown, call: Call) => T,
+  ): Promise<T>;
 }
 
 const doors = new WeakMap<object, Door>();

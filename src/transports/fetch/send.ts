@@ -49,14 +49,7 @@ function attempt(
   const span = call.tracer?.start(call, attributesOf(call, payload.url));
   const fields = fieldsOf(call, span, env);
   const detour = detourOf(call, payload.url);
-  const tap = new Tap(
-    payload.dispatcher,
-    fields,
-    () => {
-      if (!foreign) record.sent++;
-    },
-    detour,
-  );
+  const tap = new Tap(payload.dispatcher, fields, foreign ? undefined : record, detour);
   // fetch leaves its listeners on a signal until they are collected, so one that lives long is followed by one that does not
   const followed = !foreign && payload.signal !== undefined && payload.signal === payload.init?.signal;
   const heard = followed ? new Abort(payload.signal) : undefined;

@@ -42,14 +42,20 @@ export class Tap implements Dispatcher, Listener {
   #aborted: { readonly reason: unknown } | undefined;
   readonly #under: Dispatcher | undefined;
   readonly #fields: readonly (readonly [name: string, value: string])[];
-  readonly #onConnected: () => void;
+  readonly #sends: { sent: number } | undefined;
   readonly #detour: Detour | undefined;
 
-  constructor(under: Dispatcher | undefined, fields: readonly (readonly [string, string])[], onConnected: () => void, detour?: Detour) {
+  /** `sends`: where it counts that a byte has left. */
+  constructor(
+    under: Dispatcher | undefined,
+    fields: readonly (readonly [string, string])[],
+    sends: { sent: number } | undefined,
+    detour?: Detour,
+  ) {
     this.#detour = detour;
     this.#under = under;
     this.#fields = fields;
-    this.#onConnected = onConnected;
+    this.#sends = sends;
   }
 
   dispatch(options: DispatchOptions, handler: Handler): boolean {
@@ -106,15 +112,16 @@ export class Tap implements Dispatcher, Listener {
   started(abort: (reason: unknown) => void): void {
     if (!this.connected) {
       this.connected = true;
-      this.#onConnected();
+      if (this.#sends !== undefined) this.#sends.sent++;
     }
     this.#abort = abort;
     if (this.#aborted !== undefined) abort(this.#aborted.reason);
   }
 
-  /** A dispatch is over. */
+  /** A dispatch is over. Nothing of it is kept: undici's tables keep the tap for longer than that. */
   closed(error: unknown): void {
     this.#open--;
+    this.#abort = this.#handler = undefined;
     if (this.#returned && this.#open === 0) endNow(this.end, error);
   }
 }

@@ -220,7 +220,8 @@ export class Attempt extends Reader<Outgoing> implements Hearer {
   }
 
   #pass(held: Held): void {
-    this.#held.push(held);
+    if (this.#held.length === 0) this.#held = [held]; // pushed into an empty one, it would take room for 17
+    else this.#held.push(held);
     if (this.#listener !== undefined) this.#flush(this.#listener);
   }
 

@@ -83,13 +83,22 @@ export class RpcCall extends Abort implements WireCall, RpcPayload, CallFields, 
     const { ruled, facts } = this.#asked;
     const idempotent = facts?.idempotent === true || metadata.getOptions().idempotentRequest === true ? true : undefined;
     const record = this.#record;
-    const known = { record, metadata: this, idempotent, idempotencyKey: undefined, deadline: this.endsAt };
-    const call = newCall({ ...known, signal: this, payload: this, send: sendRpc, crosses: rpcCrosses });
+    const call = newCall({
+      record,
+      metadata: this,
+      signal: this,
+      idempotent,
+      idempotencyKey: undefined,
+      payload: this,
+      deadline: this.endsAt,
+      send: sendRpc,
+      crosses: rpcCrosses,
+    });
     this.#call = call;
     try {
-      void this.line.door.through(ruled, call, conclude).catch((error: unknown) => this.#broken(error));
+      void this.line.door.through(ruled, call, conclude, broken);
     } catch (error) {
-      return this.#broken(error);
+      return this.broken(error);
     }
     void this.metadata; // copied now: the caller may change it for its next call
     if (record.attempts === 0) this.#wait();
@@ -201,7 +210,7 @@ export class RpcCall extends Abort implements WireCall, RpcPayload, CallFields, 
     whenEnded(outcome.end, () => this.#letGo());
   }
 
-  #broken(error: unknown): void {
+  broken(error: unknown): void {
     if (!this.#over) this.#end(brokenStatus(error));
   }
 
@@ -234,3 +243,4 @@ export class RpcCall extends Abort implements WireCall, RpcPayload, CallFields, 
 }
 
 const conclude = (outcome: Outcome<unknown>, { payload }: Call): void => (payload as RpcCall).conclude(outcome); // the cast: the call was made here
+const broken = (error: unknown, { payload }: Call): void => (payload as RpcCall).broken(error); // the cast: as above

@@ -19,7 +19,7 @@ if (process.argv[2] === "server") {
   const url = `http://127.0.0.1:${port}/`;
 
   const tapped = async (): Promise<Response> => {
-    const tap = new Tap(undefined, [], () => undefined);
+    const tap = new Tap(undefined, [], undefined);
     const response = await fetch(url, { dispatcher: tap } as object); // the cast: undici's extension of RequestInit
     tap.returned();
     return response;
