@@ -24,6 +24,7 @@ export type Kind = (typeof Kind)[keyof typeof Kind];
 
 export interface Name {
   readonly kind: Kind;
+  /** Empty where the kind is PLAIN. */
   readonly lower: string;
 }
 
@@ -67,7 +68,24 @@ const MOST_SPELLINGS = 4_096;
 
 const known = new Map<string, Name>();
 
+const LETTER_A = 0x61;
+const ANY_LENGTH = 0xffff_ffff;
+
+/** Of a name that is none of ours; its spelling is nobody's concern. */
+const PLAIN: Name = { kind: Kind.PLAIN, lower: "" };
+
+/** For each first letter the lengths of the names above that begin so, as bits. Most names of a request are told apart by that, which a look-up costs ten times as much as. */
+const LENGTHS = new Uint32Array(26);
+for (const name of kinds.keys()) {
+  const letter = name.charCodeAt(0) - LETTER_A;
+  LENGTHS[letter] = (LENGTHS[letter] ?? 0) | (1 << name.length);
+}
+for (const prefix of ["x-envoy-", "premesh-"]) LENGTHS[prefix.charCodeAt(0) - LETTER_A] = ANY_LENGTH;
+
 export function nameOf(spelling: string): Name {
+  const { length } = spelling;
+  const lengths = LENGTHS[(spelling.charCodeAt(0) | 0x20) - LETTER_A] ?? 0;
+  if (lengths !== ANY_LENGTH && (length > 31 || ((lengths >>> length) & 1) === 0)) return PLAIN;
   const found = known.get(spelling);
   if (found !== undefined) return found;
   const lower = spelling.toLowerCase();
@@ -98,7 +116,7 @@ export function without(fields: readonly string[], names: ReadonlySet<string>): 
   const kept: string[] = [];
   for (let at = 0; at + 1 < fields.length; at += 2) {
     const [name = "", value = ""] = [fields[at], fields[at + 1]];
-    if (!names.has(nameOf(name).lower)) kept.push(name, value);
+    if (!names.has(name.toLowerCase())) kept.push(name, value);
   }
   return kept;
 }

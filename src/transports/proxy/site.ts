@@ -13,20 +13,20 @@ export interface Site {
 /** Authorities are a client's to choose, so that only so many are remembered. */
 const MOST_SITES = 4_096;
 
-const sites = new Map<string, Site | undefined>();
+const sites = { http: new Map<string, Site | undefined>(), https: new Map<string, Site | undefined>() };
 
 /** An authority that is none (RFC 9110, 7.2), or has a name and a password in it. */
 const MALFORMED = /[\s/?#@\\]|^$/;
 
 /** `undefined`: the authority is none. */
 export function siteOf(scheme: "http" | "https", authority: string): Site | undefined {
-  const key = `${scheme}://${authority}`;
-  const found = sites.get(key);
-  if (found !== undefined || sites.has(key)) return found;
-  const origin = MALFORMED.test(authority) ? null : URL.parse(key);
+  const known = sites[scheme];
+  const found = known.get(authority);
+  if (found !== undefined || known.has(authority)) return found;
+  const origin = MALFORMED.test(authority) ? null : URL.parse(`${scheme}://${authority}`);
   const site = origin === null ? undefined : newSite(origin);
-  if (sites.size >= MOST_SITES) sites.clear();
-  sites.set(key, site);
+  if (known.size >= MOST_SITES) known.clear();
+  known.set(authority, site);
   return site;
 }
 
