@@ -9,6 +9,9 @@ export interface Pool {
   readonly limit: number;
 }
 
+/** What a message that is kept takes in memory beside its bytes, roughly: a flood of small ones is bounded by that. */
+export const MESSAGE_BYTES = 128;
+
 /** One message on its way. */
 interface Entry<M> {
   readonly message: M;
@@ -107,7 +110,7 @@ export class Messages<M> {
 
   /** Whether a message of that size would be kept, so that its caller may go on at once. */
   fits(size: number): boolean {
-    return this.replayable && this.#bytes + size <= this.#bound && this.#pool.bytes + size <= this.#pool.limit;
+    return this.replayable && this.#bytes + size <= this.#bound && this.#pool.bytes + size + MESSAGE_BYTES <= this.#pool.limit;
   }
 
   get readers(): readonly Reader<M>[] {
@@ -131,9 +134,9 @@ export class Messages<M> {
     let overflowed = false;
     if (this.replayable) {
       this.#bytes += size;
-      if (this.#bytes <= this.#bound && this.#pool.bytes + size <= this.#pool.limit) {
+      if (this.#bytes <= this.#bound && this.#pool.bytes + size + MESSAGE_BYTES <= this.#pool.limit) {
         entry.counted = true;
-        this.#pool.bytes += size;
+        this.#pool.bytes += size + MESSAGE_BYTES;
         entry.written = undefined;
         if (written !== undefined) process.nextTick(written);
       } else {
@@ -214,7 +217,7 @@ export class Messages<M> {
     const gone = this.#entries.splice(0, count);
     this.#base += count;
     for (const { size, counted, written } of gone) {
-      if (counted) this.#pool.bytes -= size;
+      if (counted) this.#pool.bytes -= size + MESSAGE_BYTES;
       if (written !== undefined) process.nextTick(written);
     }
   }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { Messages, type Pool, Reader } from "../../src/call/messages.ts";
+import { MESSAGE_BYTES, Messages, type Pool, Reader } from "../../src/call/messages.ts";
 import { turns } from "../harness/time.ts";
 
 /** An attempt that takes a message when it is told to. */
@@ -50,7 +50,7 @@ class Taker extends Reader<string> {
   }
 }
 
-const newPool = (limit = 1_000): { bytes: number; readonly limit: number } => ({ bytes: 0, limit });
+const newPool = (limit = 10_000): { bytes: number; readonly limit: number } => ({ bytes: 0, limit });
 
 function newMessages(bound: number, pool: Pool = newPool()): Messages<string> {
   const messages = new Messages<string>(pool);
@@ -136,14 +136,14 @@ describe("within the bound", () => {
     const pool = newPool();
     const messages = newMessages(100, pool);
     for (const text of ["ab", "cd", "ef"]) write(messages, text);
-    assert.equal(pool.bytes, 6);
+    assert.equal(pool.bytes, 6 + 3 * MESSAGE_BYTES);
     const taker = new Taker(messages);
     taker.take();
-    assert.equal(pool.bytes, 6);
+    assert.equal(pool.bytes, 6 + 3 * MESSAGE_BYTES);
     taker.commit();
-    assert.equal(pool.bytes, 4);
+    assert.equal(pool.bytes, 4 + 2 * MESSAGE_BYTES);
     taker.take();
-    assert.equal(pool.bytes, 2);
+    assert.equal(pool.bytes, 2 + MESSAGE_BYTES);
     messages.over();
     assert.equal(pool.bytes, 0);
     write(messages, "late");
@@ -195,7 +195,7 @@ describe("over the bound", () => {
   });
 
   test("the bound of all calls of a client counts as well", () => {
-    const pool = newPool(5);
+    const pool = newPool(5 + MESSAGE_BYTES);
     const one = newMessages(100, pool);
     const two = newMessages(100, pool);
     assert.equal(write(one, "abc"), false);
@@ -228,7 +228,7 @@ test("whatever happens, each attempt is given a beginning of what was written, i
   });
   await fc.assert(
     fc.asyncProperty(steps, fc.integer({ min: 1, max: 40 }), async (script, bound) => {
-      const pool = newPool(60);
+      const pool = newPool(20 * MESSAGE_BYTES);
       const messages = newMessages(bound, pool);
       const written: string[] = [];
       const told: string[] = [];
