@@ -234,3 +234,19 @@ test("every page is found from the README by links", () => {
     [],
   );
 });
+
+test("every flag of the access log, path of the admin listener, metric and variable of the sidecar stands in its reference", () => {
+  const words = codesIn(prose("docs/reference/sidecar.md"));
+  const flags = new Set(Array.from(read("src/transports/proxy/flags.ts").matchAll(/(?:flag: |: \[)"([A-Z]+)"/g), ([, flag = ""]) => flag));
+  assert.ok(flags.size > 8);
+  for (const flag of flags) assert.ok(words.includes(flag), `sidecar.md lacks the flag ${flag}`);
+  for (const [, method, path] of read("src/sidecar/admin/routes.ts").matchAll(/method: "(\w+)",\s+path: "([^"]+)"/g))
+    assert.ok(words.includes(`${method} ${path}`), `sidecar.md lacks ${method} ${path}`);
+  for (const [, name = ""] of read("src/sidecar/telemetry/request-metrics.ts").matchAll(/"((?:premesh|process)\.[a-z.]+)"/g))
+    assert.ok(
+      words.some((word) => word.replace(/_total$/, "") === name.replaceAll(".", "_")),
+      `sidecar.md lacks the metric ${name}`,
+    );
+  for (const [, name = ""] of read("src/sidecar/telemetry/environment.ts").matchAll(/"(OTEL_[A-Z_]+)"/g))
+    assert.ok(words.includes(name), `sidecar.md lacks the variable ${name}`);
+});
