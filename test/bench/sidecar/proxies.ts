@@ -1,11 +1,12 @@
 // The proxies that are measured: how each is started on the first core, and the upstream and load on the second.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { bundle } from "../../tools/bundle.ts";
 import { envoy, haproxy, nginxProxy, nginxUpstream, type Ports } from "./config.ts";
 
 export type Protocol = "http/1.1" | "grpc";
@@ -109,17 +110,18 @@ export async function upstreamFor(protocol: Protocol, folder: string): Promise<R
 
 const node = process.execPath;
 
-const command = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
-
-/** Ours, under the policies of a file. */
-const ours = (name: string, policies: (upstream: number) => unknown, ...flags: string[]): Proxy => ({
+/** Ours as it is shipped, one file, under the policies of a file; without, calls go straight through. */
+const ours = (name: string, policies?: (upstream: number) => unknown): Proxy => ({
   name,
   start: async (folder, upstream) => {
     const port = await freePort();
+    const shipped = join(folder, "premesh-sidecar.mjs");
+    if (!existsSync(shipped)) await bundle("src/cli/one-file/main.ts", shipped, "esm");
     const config = join(folder, `policies-${port}.json`);
-    writeFileSync(config, JSON.stringify({ policies: policies(upstream) }));
-    const args = [command, "sidecar", config, "--outbound", `127.0.0.1:${port}`, "--admin", `unix:${folder}/admin-${port}.sock`];
-    return started(0, port, node, [...args, "--access-log", "off", ...flags]);
+    if (policies !== undefined) writeFileSync(config, JSON.stringify({ policies: policies(upstream) }));
+    const what = policies === undefined ? ["--allow-any"] : [config];
+    const args = [shipped, ...what, "--outbound", `127.0.0.1:${port}`, "--admin", `unix:${folder}/admin-${port}.sock`];
+    return started(0, port, node, [...args, "--access-log", "off"]);
   },
 });
 
@@ -192,11 +194,7 @@ export function proxies(): { readonly there: readonly Proxy[]; readonly missing:
     });
     there.push(withPolicy("Envoy, router only", false), withPolicy(ENVOY, true));
   }
-  there.push(
-    script(BARE, "bare-http.ts", "bare-http2.ts"),
-    ours(OURS_BARE, () => [], "--allow-any"),
-    ours(OURS, seven),
-  );
+  there.push(script(BARE, "bare-http.ts", "bare-http2.ts"), ours(OURS_BARE), ours(OURS, seven));
   return { there, missing };
 }
 
