@@ -6,7 +6,7 @@ import { serveHttp1 } from "./http1/server.ts";
 import { serveHttp2 } from "./http2/server.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
 import type { Counted, Host, Served } from "./serve.ts";
-import type { Connection, Exchange, Listener } from "./wire.ts";
+import { NO_FIELDS, type Connection, type Exchange, type Fields, type Listener } from "./wire.ts";
 
 export interface ListenOptions {
   /** Takes each request. It must not throw. */
@@ -15,6 +15,8 @@ export interface ListenOptions {
   readonly clock?: WireClock | undefined;
   /** What came was refused, with this status (0: HTTP/2 has none for it), and was no exchange or is none any more. */
   readonly refused?: ((status: number, connection: Connection) => void) | undefined;
+  /** Fields of every answer by which the wire itself refuses a request over HTTP/1.1: who says so. Default: none. */
+  readonly refusalFields?: Fields | undefined;
   /** A listening socket that another process has handed over: it is used in place of the address. */
   readonly fd?: number | undefined;
   /** Others may listen on the same port. Default: false. */
@@ -60,6 +62,7 @@ export async function listen(address: string, options: ListenOptions): Promise<L
     deadlines,
     draining: false,
     exchange: options.exchange,
+    refusalFields: options.refusalFields ?? NO_FIELDS,
     begun: () => void exchanges++,
     ended: () => void exchanges--,
     refused: (status: number, connection: Connection) => options.refused?.(status, connection),

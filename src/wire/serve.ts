@@ -1,7 +1,7 @@
 // Serve: what a listener and its connections are to each other.
 import type { Deadlines } from "./deadlines.ts";
 import type { Limits } from "./limits.ts";
-import type { Connection, Exchange } from "./wire.ts";
+import type { Connection, Exchange, Fields } from "./wire.ts";
 
 /** Whom a connection belongs to. */
 export interface Host {
@@ -11,6 +11,8 @@ export interface Host {
   readonly draining: boolean;
   /** Takes a request. */
   exchange(exchange: Exchange): void;
+  /** Fields of every refusal that is a response of HTTP/1.1. */
+  readonly refusalFields: Fields;
   /** Counts the exchanges under way: each is begun and ended once. */
   begun(): void;
   ended(): void;

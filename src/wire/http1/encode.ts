@@ -131,7 +131,7 @@ const REASONS: Readonly<Record<number, string>> = {
   505: "HTTP Version Not Supported",
 };
 
-export const statusLine = (status: number): string => `HTTP/1.1 ${status} ${REASONS[status] ?? ""}\r\n`;
+const statusLine = (status: number): string => `HTTP/1.1 ${status} ${REASONS[status] ?? ""}\r\n`;
 
 /** What of a request decides about its response. */
 export interface Asked {
@@ -166,6 +166,11 @@ export function encodeInterim(head: ResponseHead, upgrade: string | undefined): 
   if (lines === undefined || head.status < 100 || head.status > 199) return undefined;
   const protocol = head.status === 101 ? `Connection: Upgrade\r\nUpgrade: ${protocolOf(head.fields) ?? upgrade ?? ""}\r\n` : "";
   return `${statusLine(head.status)}${lines.text}${protocol}\r\n`;
+}
+
+/** The answer to what is refused: the connection ends with it. */
+export function encodeRefusal(status: number, fields: Fields): string {
+  return `${statusLine(status)}${linesOf(fields)?.text ?? ""}Content-Length: 0\r\nConnection: close\r\n\r\n`;
 }
 
 /** The protocol that a 101 names. */

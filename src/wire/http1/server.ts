@@ -4,7 +4,7 @@ import type { Counted, Host, Served } from "../serve.ts";
 import { NO_FIELDS, type BreakReason } from "../wire.ts";
 import { serveHttp2 } from "../http2/server.ts";
 import { BodyDecoder, skipBody } from "./body-decoder.ts";
-import { statusLine } from "./encode.ts";
+import { encodeRefusal } from "./encode.ts";
 import { Http1Exchange, type Line } from "./exchange.ts";
 import { HeadReader } from "./head-reader.ts";
 import { Inbox } from "./inbox.ts";
@@ -65,7 +65,7 @@ export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection
     host.refused(status, connection);
     if (exchange?.responded === true) socket.destroy();
     else {
-      out.head(`${statusLine(status)}Content-Length: 0\r\nConnection: close\r\n\r\n`, 0);
+      out.head(encodeRefusal(status, host.refusalFields), 0);
       linger();
     }
     exchange?.receiver?.broken({ why });
