@@ -42,8 +42,12 @@ export class Http2Exchange extends Flow<ServerHttp2Stream> implements Exchange, 
   readonly #begun: number;
   readonly #gone: (code: number, hasty: boolean) => void;
   #tunnel = false;
-  /** Until when the client must have taken what was written. */
+  /** When it is looked after again. */
   dueAt = Infinity;
+  /** Until when the client must have taken what was written. */
+  #stallsAt = Infinity;
+  /** The response is out, and what is left of the request is not wanted. */
+  #out = false;
   #timed = false;
 
   /** `gone`: it is over; hastily, if the client's reset came so soon that it was hardly meant. */
@@ -113,18 +117,25 @@ export class Http2Exchange extends Flow<ServerHttp2Stream> implements Exchange, 
     this.#stalled();
   }
 
-  /** The client has taken nothing for too long. */
+  /** The client has taken nothing for too long; or it is to be seen whether it has all of the response. */
   late(): void {
-    if (this.stream?.writableFinished === false) this.fail({ why: "slow" });
+    if (this.#stallsAt <= this.#bounds.deadlines.after(0) && this.stream?.writableFinished === false) this.fail({ why: "slow" });
+    else if (this.#out) this.#refuseRest(0);
   }
 
   protected override flowed(): void {
-    this.dueAt = Infinity;
+    this.#stallsAt = Infinity;
+    this.#wait();
   }
 
   #stalled(): void {
-    const { deadlines, limits } = this.#bounds;
-    this.dueAt = deadlines.after(limits.stallMs);
+    this.#stallsAt = this.#bounds.deadlines.after(this.#bounds.limits.stallMs);
+    this.#wait();
+  }
+
+  #wait(): void {
+    const { deadlines } = this.#bounds;
+    this.dueAt = this.#out ? deadlines.after(0) : this.#stallsAt;
     if (this.#timed || this.opened() === undefined) return;
     this.#timed = true;
     deadlines.add(this);
@@ -137,7 +148,16 @@ export class Http2Exchange extends Flow<ServerHttp2Stream> implements Exchange, 
 
   /** The response is out. The rest of a request that it has not waited for is not wanted (RFC 9113, 8.1). */
   protected override sent(): void {
-    if (!this.whole && !this.#tunnel) setImmediate(() => this.close(NO_ERROR));
+    if (this.whole || this.#tunnel) return;
+    this.#out = true;
+    this.#refuseRest(SOON);
+  }
+
+  /** Only when END_STREAM is out: it may wait for a window, and would be thrown away. Looked for a few turns of the loop, and then from time to time. */
+  #refuseRest(turns: number): void {
+    if (this.opened()?.state.localClose === 1) this.close(NO_ERROR);
+    else if (turns > 0) setImmediate(() => this.#refuseRest(turns - 1));
+    else this.#wait();
   }
 
   /** Where it is closed without an error: by its end, by our own NO_ERROR, or by the peer's, which is none of its ends. */
@@ -164,6 +184,9 @@ export class Http2Exchange extends Flow<ServerHttp2Stream> implements Exchange, 
 
 /** From 24.7 on node:http2 takes the list, which spares two objects. */
 const LISTS = ((major = 0, minor = 0) => major > 24 || (major === 24 && minor >= 7))(...process.versions.node.split(".").map(Number));
+
+/** In how many turns of the loop the end of a response is usually out. */
+const SOON = 4;
 
 const ENDED = { endStream: true, sendDate: false };
 const FOLLOWED = { waitForTrailers: true, sendDate: false };

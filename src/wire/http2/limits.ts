@@ -3,7 +3,10 @@
 export interface Http2Limits {
   /** Streams that a client may have open on one connection. Default: 512. */
   readonly streams: number;
-  /** Bytes that a peer may send on a stream before any of them is read; times `streams` is what a connection can make us hold. Default: 128 KiB. */
+  /**
+   * Bytes that a peer may send on a stream before any of them is read; times `streams` is what a connection can make us hold. Default:
+   * 128 KiB and some: servers of Node's reset a stream whose last byte uses the window up (NO_ERROR, without END_STREAM), and bodies of round sizes would.
+   */
   readonly streamWindow: number;
   /** The same for a connection. It is given back as bytes come, so that no stream waits for another. Default: 16 MiB. */
   readonly connectionWindow: number;
@@ -33,7 +36,7 @@ export interface Rate {
 
 export const defaultHttp2Limits: Http2Limits = {
   streams: 512,
-  streamWindow: 128 * 1024,
+  streamWindow: 128 * 1024 + 357,
   connectionWindow: 16 * 1024 * 1024,
   upstreamStreams: 512,
   upstreamSessions: 64,

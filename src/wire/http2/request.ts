@@ -26,6 +26,9 @@ export class Http2Request extends Flow<ClientHttp2Stream> {
   #tunnel = false;
   /** It was given up, and the peer was not told. */
   #parted = false;
+  /** What the response says that it is long, and how much of it has come. */
+  #length: string | undefined;
+  #bytes = 0;
   /** END_STREAM has come, read or not. */
   #complete = false;
   #over = false;
@@ -59,10 +62,13 @@ export class Http2Request extends Flow<ClientHttp2Stream> {
     this.#session = session;
     this.ended = this.#bodyless;
     this.attach(stream, waitForTrailers);
-    // Node ends a stream that was reset with NO_ERROR as if END_STREAM had come. What is pushed while the stream is not closed is the real end
+    // Node ends a stream that was reset with NO_ERROR as if END_STREAM had come. What is pushed while the stream is not closed is the real end. Servers of Node's, in
+    // turn, reset so in place of END_STREAM where the window is used up by the last byte: then the length that the response says tells that it is complete
     const push = stream.push.bind(stream);
     stream.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
-      if (chunk === null && !stream.closed) this.#complete = true;
+      if (chunk instanceof Uint8Array) this.#bytes += chunk.length;
+      else if (chunk === null && (!stream.closed || (stream.rstCode === NO_ERROR && String(this.#bytes) === this.#length)))
+        this.#complete = true;
       return push(chunk, encoding);
     };
     stream.on("headers", (_headers, _flags, list) => this.#interim(list));
@@ -153,6 +159,7 @@ export class Http2Request extends Flow<ClientHttp2Stream> {
     if (this.silent || stream === undefined) return;
     if (sizeOf(list) > this.#headBytes) return this.fail({ why: "too-large" });
     const response = responseHead(list);
+    this.#length = fieldOf(response.fields, "content-length");
     const good = response.status >= 200 && response.status < 300;
     const switching = head.upgrade !== undefined && good;
     this.#tunnel = switching || (head.method === "CONNECT" && good);

@@ -129,6 +129,27 @@ suite("a request over HTTP/2", () => {
     assert.equal(request.told.includes("end"), false);
   });
 
+  test("whose response is reset without an error once it is as long as it says is complete", async (t) => {
+    const { origin } = await answered(t, (peer, { id }) =>
+      peer.send(
+        frame(
+          HEADERS,
+          END_HEADERS,
+          id,
+          block([
+            [":status", "200"],
+            ["content-length", "5"],
+          ]),
+        ),
+        frame(DATA, 0, id, Buffer.from("whole")),
+        frame(RST_STREAM, 0, id, number(0)),
+      ),
+    );
+    const request = recorded(upstreamsOf(t), origin);
+    assert.equal(await request.over, undefined);
+    assert.equal(request.body(), "whole");
+  });
+
   test("that is answered before its body has ended is complete, and the rest of the body is of no use", async (t) => {
     const { origin, peers } = await answered(t, (peer, { id }) =>
       peer.send(

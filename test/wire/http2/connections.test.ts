@@ -9,18 +9,21 @@ import {
   ACK,
   asking,
   codeIn,
+  DATA,
   END_HEADERS,
   END_STREAM,
   frame,
   HEADERS,
   isGoaway,
   lastIn,
+  number,
   PING,
   type Raw,
   rawClient,
   rawServer,
   RST_STREAM,
   setting,
+  WINDOW_UPDATE,
 } from "../../harness/raw-h2.ts";
 import { recorded } from "../../harness/recorded.ts";
 import { eventually, listenFor, manualClock } from "../../harness/wire.ts";
@@ -146,6 +149,30 @@ suite("a connection over HTTP/2", () => {
     assert.equal(listener.count().exchanges, 1);
     exchanges[2]?.respond({ status: 200, fields: [] }, true);
     assert.notEqual(await client.first(({ type, id }) => type === HEADERS && id === 5), undefined);
+  });
+
+  test("whose window the last byte uses up gets the end of the response, before the request is told to stop", async (t) => {
+    const { client, arrived, exchanges, clock } = await held(t, setting(4, 5));
+    client.send(frame(HEADERS, END_HEADERS, 1, asking("POST")));
+    await arrived(1);
+    exchanges[0]?.respond({ status: 200, fields: [] }, false);
+    exchanges[0]?.write(Buffer.from("whole"));
+    exchanges[0]?.end();
+    await client.first(({ type }) => type === DATA);
+    await settled(client);
+    assert.equal(
+      client.frames.some(({ type }) => type === RST_STREAM),
+      false,
+    );
+    client.send(frame(WINDOW_UPDATE, 0, 1, number(1)));
+    await settled(client, 2);
+    await eventually(() => {
+      clock.pass(500);
+      return client.frames.some(({ type }) => type === RST_STREAM);
+    });
+    const [end, reset] = client.frames.filter(({ id, type, flags }) => id === 1 && (type === RST_STREAM || (flags & END_STREAM) !== 0));
+    assert.equal(end?.type, DATA);
+    assert.equal(codeIn(reset), 0);
   });
 
   test("whose client closes its half is gone", async (t) => {
