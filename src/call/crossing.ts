@@ -26,8 +26,8 @@ interface Leaving {
 export interface Crosses {
   /** The origin that the call goes to when no layer behind the seam says otherwise; `undefined`: this call cannot cross. */
   originOf(call: Leaving): string | undefined;
-  /** What the caller is told when there was no answer: an error or a status, as the transport itself words it. */
-  unanswered(code: Code, cause: FarCause): unknown;
+  /** What the caller is told when there was no answer: an error or a status, as the transport itself words it. `attempts`: how often it was sent. */
+  unanswered(code: Code, cause: FarCause, attempts: number): unknown;
   /** The response is of another origin than the caller's. */
   moved?(response: unknown, origin: string): void;
 }

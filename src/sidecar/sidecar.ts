@@ -54,7 +54,7 @@ export async function startSidecar(settings: SidecarSettings, surroundings: Surr
   const { file, outbound, inbound, admin, health, allowAny = false, trustInbound = false, reusePort = false } = settings;
   const { log, telemetry, accessLog, quit } = surroundings;
   let policies = settings.policies;
-  const client = createClient({ policies });
+  const client = createClient({ policies, sidecar: false });
   const listeners = new Map<Direction, Listener>();
   const addresses: Partial<Record<keyof Addresses, string>> = {};
   const forbidden = newOwnAddresses(() => Object.values(addresses));

@@ -2,7 +2,7 @@
 import type { Call } from "../../call/call.ts";
 import { brokenOutcome } from "../../call/classify.ts";
 import { Code } from "../../call/codes.ts";
-import type { Crosses, Crossing, Flight, Sidecar, SidecarAddress } from "../../call/crossing.ts";
+import type { Crosses, Crossing, FarCause, Flight, Sidecar, SidecarAddress } from "../../call/crossing.ts";
 import { discard, type Failure, type Outcome } from "../../call/outcome.ts";
 import { replyOf } from "../../call/reply.ts";
 import { Abort } from "../../call/signal.ts";
@@ -63,9 +63,7 @@ export class Passage extends Abort implements Crossing, Flight {
   /** The sidecar gives no sign of life. */
   lost(): void {
     this.#hung = true;
-    this.abort(
-      this.#crosses.unanswered(Code.UNAVAILABLE, { message: `the sidecar at ${this.to.key} gives no sign of life`, code: "ETIMEDOUT" }),
-    );
+    this.abort(this.#unanswered(Code.UNAVAILABLE, { message: `the sidecar at ${this.to.key} gives no sign of life`, code: "ETIMEDOUT" }));
   }
 
   /** What the transport made of it, as it is for the layers before the seam; or what has to be done about it. */
@@ -118,12 +116,16 @@ export class Passage extends Abort implements Crossing, Flight {
     return {
       how: "broken",
       why,
-      outcome: brokenOutcome("reset", true, cause ?? this.#crosses.unanswered(Code.UNAVAILABLE, { message: why })),
+      outcome: brokenOutcome("reset", true, cause ?? this.#unanswered(Code.UNAVAILABLE, { message: why })),
     };
   }
 
+  #unanswered(code: Code, cause: FarCause): unknown {
+    return this.#crosses.unanswered(code, cause, this.#call.record.attempts);
+  }
+
   #gone(why: string): Failure<never> {
-    const cause = this.#crosses.unanswered(Code.UNAVAILABLE, { message: `the sidecar at ${this.to.key} did not take the call: ${why}` });
+    const cause = this.#unanswered(Code.UNAVAILABLE, { message: `the sidecar at ${this.to.key} did not take the call: ${why}` });
     return brokenOutcome("connect", false, cause);
   }
 
@@ -131,13 +133,13 @@ export class Passage extends Abort implements Crossing, Flight {
     const { by, code, layer, retryAfterMs } = failure;
     const { policy, attempts } = this.#call.record;
     const reset = failure.sent ? "ECONNRESET" : "ECONNREFUSED"; // what a socket of ours would have said
-    const reason = cause === undefined ? undefined : this.#crosses.unanswered(code, { ...cause, code: cause.code ?? reset });
+    const reason = cause === undefined ? undefined : this.#unanswered(code, { ...cause, code: cause.code ?? reset });
     if (error !== undefined) {
       const fields = { policy, layer, attempts, retryAfterMs, cause: cause === undefined ? undefined : errorOf(cause) };
       return { ok: false, ...failure, cause: new PolicyError(error.code, error.message, fields) };
     }
     const unnamed =
-      by === "peer" || by === "caller" ? this.#crosses.unanswered(code, { message: "the peer gave no answer", code: reset }) : undefined;
+      by === "peer" || by === "caller" ? this.#unanswered(code, { message: "the peer gave no answer", code: reset }) : undefined;
     return { ok: false, ...failure, cause: reason ?? unnamed };
   }
 

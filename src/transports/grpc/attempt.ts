@@ -12,7 +12,7 @@ import { channelFor } from "./destination.ts";
 import { Ear, type Hearer } from "./ear.ts";
 import { FALLBACK_FIELD, rememberEnd, statusOf } from "./edge.ts";
 import { type InterceptingListener, type Metadata, Status, type StatusObject, type WireCall } from "./grpc-js.ts";
-import type { HeaderFields } from "./metadata.ts";
+import { type HeaderFields, PREVIOUS_ATTEMPTS } from "./metadata.ts";
 import type { Outgoing, RpcPayload } from "./payload.ts";
 import { isLocal, misused, verdictOn } from "./verdict.ts";
 
@@ -244,5 +244,3 @@ export class Attempt extends Reader<Outgoing> implements Hearer {
 }
 
 const discard = (attempt: Attempt): void => attempt.drop();
-
-const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";

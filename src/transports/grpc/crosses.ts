@@ -1,6 +1,7 @@
 // How RPCs cross a seam: which of them can, and what their callers are told when there was no answer.
 import type { Crosses } from "../../call/crossing.ts";
 import { ChannelCredentials, type ClientOptions, Metadata, RealChannel } from "./grpc-js.ts";
+import { PREVIOUS_ATTEMPTS } from "./metadata.ts";
 import type { RpcPayload } from "./payload.ts";
 
 export const rpcCrosses: Crosses = {
@@ -9,7 +10,11 @@ export const rpcCrosses: Crosses = {
     // credentials of a call are made for the connection that it goes out on
     return credentials !== undefined && !isEmpty(credentials) ? undefined : line.origin === undefined ? undefined : (origin ?? line.origin);
   },
-  unanswered: (code, { message }) => ({ code, details: message, metadata: new Metadata() }),
+  unanswered: (code, { message }, attempts) => {
+    const metadata = new Metadata();
+    if (attempts > 1) metadata.set(PREVIOUS_ATTEMPTS, String(attempts - 1));
+    return { code, details: message, metadata };
+  },
 };
 
 /** grpc-js gives every call credentials, and most of them have nothing in them. */

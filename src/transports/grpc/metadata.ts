@@ -4,6 +4,9 @@ import { Metadata } from "./grpc-js.ts";
 /** Header fields as they go to node:http2. */
 export type HeaderFields = ReturnType<Metadata["toHttp2Headers"]>;
 
+/** How often an RPC was sent before (gRFC A6). */
+export const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
+
 /** Who is told. */
 export interface Heading {
   /** A connection has been found, and the head is about to be written to it. */
