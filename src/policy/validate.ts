@@ -16,7 +16,8 @@ import { explained } from "./schema-issues.ts";
 interface Checker {
   readonly z: Zod;
   readonly policy: ZodType<Policy>;
-  readonly words: readonly string[];
+  /** All names of fields, for hints. Made when something is wrong: that takes as long as loading zod. */
+  readonly words: () => readonly string[];
 }
 
 let checker: Checker | undefined;
@@ -25,7 +26,12 @@ let checker: Checker | undefined;
 function loaded(): Checker {
   if (checker !== undefined) return checker;
   const z = createRequire(import.meta.url)("zod") as Zod; // the cast: require is untyped
-  return (checker = { z, policy: policySchema(z), words: fieldNames(z.toJSONSchema(policyFileSchema(z))) });
+  let words: readonly string[] | undefined;
+  return (checker = {
+    z,
+    policy: policySchema(z),
+    words: () => (words ??= fieldNames(z.toJSONSchema(policyFileSchema(z)))),
+  });
 }
 
 const known = new WeakSet<Policy>();
@@ -53,7 +59,7 @@ function checkedPolicy(input: unknown, path: string, issues: PolicyIssue[]): Pol
   const result = schema.safeParse(input);
   const named = new Set(shape.map((issue) => join(path, issue.path)));
   if (!result.success) {
-    found.push(...result.error.issues.flatMap((issue) => explained(issue, input, path, words)).filter((issue) => !named.has(issue.path)));
+    found.push(...result.error.issues.flatMap((issue) => explained(issue, input, path, words())).filter((issue) => !named.has(issue.path)));
   }
   found.push(...contradictions(input, path), ...adoptionIssues(input, path));
   if (found.length > 0 || !result.success) {

@@ -1,5 +1,6 @@
 // Makes the single file of the shim, dist/premesh-sidecar.js: `npm run build`.
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { constants } from "node:http2";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
@@ -26,16 +27,27 @@ const noLocales: Plugin = {
   },
 };
 
-/** An import of node:http reads all its names, and one of them (WebSocket) loads undici: 14 MB and 30 ms. Asked for otherwise, it does not. */
-const httpWithoutUndici: Plugin = {
-  name: "http without undici",
+/**
+ * Node's larger modules are loaded when something of them is first used: a shim that meets no HTTP/2 and no TLS never loads them, which is 20 MB and a quarter of
+ * the time to start. (An import of node:http reads all its names besides, and one of them, WebSocket, loads undici.)
+ */
+const lateBuiltins: Plugin = {
+  name: "late builtins",
   setup: (made) => {
-    made.onResolve({ filter: /^(?:node:)?http$/ }, () => ({ path: "node:http", namespace: "builtin" }));
-    made.onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule("${path}");`,
+    made.onResolve({ filter: /^(?:node:)?(?:http|https|http2|tls)$/ }, ({ path }) => ({
+      path: path.replace("node:", ""),
+      namespace: "builtin",
     }));
+    made.onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({ contents: lateModule(path) }));
   },
 };
+
+/** The numbers of a protocol are known without its module. */
+const lateModule = (name: string): string => `let loaded;
+const load = () => loaded ??= process.getBuiltinModule("node:${name}");
+for (const key of ${JSON.stringify(Object.keys(process.getBuiltinModule(`node:${name}`) ?? {}))})
+  Object.defineProperty(exports, key, { enumerable: true, configurable: true, get: () => load()[key] });
+${name === "http2" ? `Object.defineProperty(exports, "constants", { enumerable: true, value: ${JSON.stringify(constants)} });` : ""}`;
 
 /** `format`: a module for Node, or a script for a binary. */
 export async function bundle(entry: string, outfile: string, format: "esm" | "cjs"): Promise<void> {
@@ -56,7 +68,7 @@ export async function bundle(entry: string, outfile: string, format: "esm" | "cj
     ...(format === "esm"
       ? { banner: { js: 'import { createRequire as $require } from "node:module";const require = $require(import.meta.url);' } }
       : {}),
-    plugins: [lateRequires, noLocales, httpWithoutUndici],
+    plugins: [lateRequires, noLocales, lateBuiltins],
     logLevel: "warning",
     // In a script there is no import.meta; what asks for it is replaced there, and never runs.
     logOverride: { "empty-import-meta": "silent" },
