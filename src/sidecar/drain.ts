@@ -21,9 +21,11 @@ export interface DrainOptions {
   readonly timeMs: number;
   readonly timers: Timers;
   readonly begun: () => void;
+  /** The time is over, and this many exchanges are broken. */
+  readonly late: (exchanges: number) => void;
 }
 
-export function newDrain({ listeners, delayMs, timeMs, timers, begun }: DrainOptions): Drain {
+export function newDrain({ listeners, delayMs, timeMs, timers, begun, late }: DrainOptions): Drain {
   let ending: Promise<Drained> | undefined;
   let cutting = false;
   /** Ends what is being waited for. */
@@ -51,6 +53,7 @@ export function newDrain({ listeners, delayMs, timeMs, timers, begun }: DrainOpt
     const gone = Promise.all(ones.map((listener) => listener.drain()));
     const how = await until(timeMs, gone);
     if (how === "clean") return how;
+    if (how === "late") late(ones.reduce((sum, listener) => sum + listener.count().exchanges, 0));
     for (const listener of ones) listener.destroy();
     await gone;
     return how;

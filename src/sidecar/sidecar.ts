@@ -70,6 +70,7 @@ export async function startSidecar(settings: SidecarSettings, surroundings: Surr
     timeMs: settings.drainTimeMs ?? DRAIN_TIME_MS,
     timers: systemTimers,
     begun: () => log("info", "draining", "drains: is ready no more, and lets what is under way end"),
+    late: (exchanges) => log("warn", "late", `broke what had not ended in time: ${exchanges} requests`, { exchanges }),
   });
   const metrics = newRequestMetrics(telemetry.meter, {
     listeners: () => [...listeners].map(([direction, listener]) => ({ direction, count: () => listener.count() })),

@@ -31,7 +31,14 @@ function begin({ delayMs = 0, timeMs = 25_000 }: { readonly delayMs?: number; re
       open();
     },
   };
-  const drain = newDrain({ listeners: () => [listener], delayMs, timeMs, timers: clock, begun: () => void seen.push("begun") });
+  const drain = newDrain({
+    listeners: () => [listener],
+    delayMs,
+    timeMs,
+    timers: clock,
+    begun: () => void seen.push("begun"),
+    late: (exchanges) => void seen.push(`late ${exchanges}`),
+  });
   return { clock, drain, seen, gone: open };
 }
 
@@ -63,7 +70,7 @@ suite("drain", () => {
     await clock.advance(2_999);
     assert.deepEqual(seen, ["begun", "drain"]);
     await clock.advance(1);
-    assert.deepEqual([seen, ended.value], [["begun", "drain", "destroy"], "late"]);
+    assert.deepEqual([seen, ended.value], [["begun", "drain", "late 1", "destroy"], "late"]);
     assert.equal(clock.pending(), 0);
   });
 
