@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, suite, test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { bundle } from "../tools/bundle.ts";
+import { licencesOf } from "../tools/licences.ts";
 import { ask } from "../harness/http-get.ts";
 import { startSidecarProcess } from "../harness/sidecar-process.ts";
 import { openUpstream } from "../harness/upstream.ts";
@@ -43,7 +44,9 @@ async function serves(t: TestContext, command: readonly string[]): Promise<void>
 suite("the shim", { timeout: 120_000 }, () => {
   test("is one file", async (t) => {
     const file = join(folder, "premesh-sidecar.mjs");
-    await bundle("src/cli/one-file/main.ts", file, "esm");
+    const within = await bundle("src/cli/one-file/main.ts", file, "esm");
+    const licences = licencesOf(within, fileURLToPath(new URL("../..", import.meta.url)));
+    for (const name of ["zod", "cockatiel", "@opentelemetry/api"]) assert.match(licences, new RegExp(`^${name} [\\d.]+ \\(`, "m"));
     await serves(t, [process.execPath, file]);
   });
 

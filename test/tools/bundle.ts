@@ -4,6 +4,7 @@ import { constants } from "node:http2";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
+import { licencesOf } from "./licences.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string }; // the cast: our own file
@@ -49,9 +50,10 @@ for (const key of ${JSON.stringify(Object.keys(process.getBuiltinModule(`node:${
   Object.defineProperty(exports, key, { enumerable: true, configurable: true, get: () => load()[key] });
 ${name === "http2" ? `Object.defineProperty(exports, "constants", { enumerable: true, value: ${JSON.stringify(constants)} });` : ""}`;
 
-/** `format`: a module for Node, or a script for a binary. */
-export async function bundle(entry: string, outfile: string, format: "esm" | "cjs"): Promise<void> {
-  await build({
+/** `format`: a module for Node, or a script for a binary. Gives the files that are within. */
+export async function bundle(entry: string, outfile: string, format: "esm" | "cjs"): Promise<readonly string[]> {
+  const { metafile } = await build({
+    metafile: true,
     absWorkingDir: root,
     entryPoints: [entry],
     outfile,
@@ -73,10 +75,12 @@ export async function bundle(entry: string, outfile: string, format: "esm" | "cj
     // In a script there is no import.meta; what asks for it is replaced there, and never runs.
     logOverride: { "empty-import-meta": "silent" },
   });
+  return Object.keys(metafile.inputs);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await bundle("src/cli/one-file/main.ts", "dist/premesh-sidecar.js", "esm");
+  const files = await bundle("src/cli/one-file/main.ts", "dist/premesh-sidecar.js", "esm");
+  writeFileSync(join(root, "dist/premesh-sidecar.LICENSES.txt"), licencesOf(files, root));
   // The package is without the shim's dependencies, so its command takes the shim from that file.
   writeFileSync(
     join(root, "dist/cli/sidecar.js"),
