@@ -32,10 +32,36 @@ const MIRROR_DROPPED: Readonly<Record<string, string>> = {
   transport: "calls of this transport are not mirrored",
 };
 
+/** Why a call with a key was not done. */
+const KEY_REFUSED: Readonly<Record<string, string>> = {
+  missing: "it has no key",
+  malformed: "its key is none",
+  "too-long": "its body is over the buffer",
+  streamed: "it is streamed",
+  taken: "its body was read before",
+  reused: "its key was used for another request",
+  running: "the first call with its key is under way",
+  lost: "how the first call with its key came out is not known",
+  "not-kept": "the first call with its key was done, and its answer was not kept",
+  full: "no more keys can be known",
+  "store-away": "the store gives no answer",
+};
+
 /** For each kind the words of its decisions. In shadow the same words stand behind `would-be-`. */
 const sentences: { readonly [K in LayerKind]: Readonly<Record<string, Sentence>> } = {
   trace: {},
-  idempotency: {},
+  idempotency: {
+    refused: ({ reason, error }) => `refused: ${KEY_REFUSED[`${reason}`] ?? reason}${error === undefined ? "" : ` (${error})`}`,
+    replayed: ({ status }) => `gave the answer that was given before (${status})`,
+    "not-kept": ({ buffer }) => `did not keep the answer: it is over the buffer of ${buffer} bytes`,
+    "let-go": ({ status }) => `kept no answer, and set the key free: ${status} says that nothing was done`,
+    lost: () => "the work ended without an answer: how it came out is not known",
+    repeated: () => "lets it be done again: how the call before it came out is not known",
+    outrun: () => "did not keep the answer: the lease was over, and another has the key",
+    "not-stored": ({ error }) => `could not keep the answer (${error})`,
+    "answer-dropped": () => "let go of an answer to make room; its key stands for a call that was done",
+    "key-forgotten": () => "let go of a key to make room, before its time",
+  },
   rateLimit: {
     refused: ({ rate, per, burst, retryAfterMs }) => `refused: over ${rate} per ${per} (burst ${burst}); room again in ${ms(retryAfterMs)}`,
     queued: ({ waiting, waitMs }) => `put in the queue behind ${counted(waiting, "call")}, for about ${ms(waitMs)}`,

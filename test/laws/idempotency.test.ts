@@ -66,7 +66,7 @@ describe("over a Redis", { skip: noRedis }, () => {
   for (const repeat of [false, true]) {
     test(`the same, by steps that do not wait, ${repeat ? "repeated" : "refused"}`, async (t) => {
       const redis = await openRedis(t);
-      const [one, other] = [redisStore(redis.url), redisStore(redis.url)];
+      const [one, other] = [redisStore(redis.url, { timeout: "10s" }), redisStore(redis.url, { timeout: "10s" })];
       t.after(() => Promise.all([one.close(), other.close()]));
       let run = 0;
       // each call by either of two processes' connections
@@ -87,7 +87,7 @@ describe("over a Redis", { skip: noRedis }, () => {
 
   test("a lease runs out by the server's clock; whoever was slower changes nothing", async (t) => {
     const redis = await openRedis(t);
-    const shared = redisStore(redis.url);
+    const shared = redisStore(redis.url, { timeout: "10s" });
     t.after(() => shared.close());
     const { answers } = shared;
     const terms = { leaseMs: 30, keepMs: 60_000, repeat: false };
@@ -110,7 +110,7 @@ describe("over a Redis", { skip: noRedis }, () => {
 
   test("an answer is forgotten when its time is over", async (t) => {
     const redis = await openRedis(t);
-    const shared = redisStore(redis.url);
+    const shared = redisStore(redis.url, { timeout: "10s" });
     t.after(() => shared.close());
     const terms = { leaseMs: 20, keepMs: 40, repeat: false };
     const first = await shared.answers.begin("k", "a", terms);
@@ -121,7 +121,7 @@ describe("over a Redis", { skip: noRedis }, () => {
 
   test("a Redis that is away says so, and nothing is taken", async (t) => {
     const redis = await openRedis(t);
-    const shared = redisStore(redis.url, { timeout: "100ms" });
+    const shared = redisStore(redis.url, { timeout: "10s" });
     t.after(() => shared.close());
     const terms = { leaseMs: 1_000, keepMs: 10_000, repeat: false };
     assert.equal((await shared.answers.begin("k", "a", terms)).state, "begun");

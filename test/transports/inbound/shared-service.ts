@@ -12,7 +12,7 @@ const policies = [
     layers: [idempotency({ store: "shared", lease: lease as "30s" })], // the cast: the test gives durations
   }),
 ];
-const guard = inbound(createClient({ policies, shared: redisStore(redis, { timeout: "200ms" }) }));
+const guard = inbound(createClient({ policies, shared: redisStore(redis, { timeout: "10s" }) }));
 const server = createServer((request, response) => {
   void guard(request, response, () => {
     process.send?.("working");

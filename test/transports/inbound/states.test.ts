@@ -438,6 +438,37 @@ describe("a key", () => {
   });
 });
 
+test("a premesh caller that gives up on an attempt comes again with its key, is told to wait, and gets the answer of the first", async (t) => {
+  const [began, finish] = [gate(), gate()];
+  let worked = 0;
+  const { client, ...service } = await open(t, [idempotency()], async (_incoming, response) => {
+    worked++;
+    began.open();
+    await finish.promise;
+    response.end("done");
+  });
+  const clock = virtualClock();
+  const again = retry({ attempts: 4, on: ["reset", "retriable-4xx"], backoff: { base: "10ms", max: "10ms" } });
+  const caller = createClient({
+    policies: [definePolicy({ name: "shop", match: [{ host: "*" }], layers: [idempotency(), again, timeout("5s")] })],
+    clock,
+  });
+  const asked = caller.fetch(`${service.url}/orders`, { method: "POST", body: "amount=10" });
+  let settled = false;
+  void asked.finally(() => (settled = true));
+  await began.promise;
+  while (!settled) {
+    await clock.advance(1_000);
+    await turns();
+    if (client.decisions().some(({ what }) => what === "refused")) finish.open();
+  }
+  const response = await asked;
+  assert.deepEqual([response.status, await response.text(), response.headers.get("idempotency-replayed")], [200, "done", "true"]);
+  assert.ok((caller.explain(response)?.attempts ?? 0) >= 3);
+  assert.equal(worked, 1);
+  await caller.close();
+});
+
 test("a fault and a fallback answer in the place of the handler; what the handler has answered stands", async (t) => {
   let worked = 0;
   const broken = await open(t, [fault({ abort: { status: 418, percent: 100 } })], () => worked++);
