@@ -9,6 +9,7 @@ import type { Failure, Outcome } from "../../call/outcome.ts";
 import type { Break, Fields, ResponseHead, ResponseReceiver, Stream } from "../../wire/wire.ts";
 import { addressed } from "./attempt-head.ts";
 import { attributesOf } from "./attributes.ts";
+import { LONGEST_DRAIN_MS, newDrain } from "./drain.ts";
 import { rpcStatus, type RpcStatus, statusIn } from "./grpc.ts";
 import type { ProxyPayload } from "./payload.ts";
 import { type Ending, Relay, type Sink } from "./relay.ts";
@@ -16,9 +17,9 @@ import { type Response, readResponse } from "./response.ts";
 import { UpstreamError } from "./upstream-error.ts";
 import { httpVerdict, MISSING, rpcVerdict } from "./verdict.ts";
 
-/** Draining more of a dropped response than this, or for longer, costs more than a new connection. */
-const MOST_DRAINED = 65_536;
-const LONGEST_DRAIN_MS = 1_000;
+/** A policy's timeout goes out as the server's deadline: a server that gives up because of it, so much earlier or less, is not to be taken for one that failed. */
+const SAME_MS = 50;
+const OUT_OF_TIME = String(Code.DEADLINE_EXCEEDED);
 
 /** A class, since messages want a reader, the wire a receiver and a signal a handler: one object is all three. */
 export class Attempt extends Reader<Uint8Array> implements ResponseReceiver {
@@ -90,8 +91,11 @@ export class Attempt extends Reader<Uint8Array> implements ResponseReceiver {
   head(head: ResponseHead, ended: boolean): void {
     if (this.#over || this.response !== undefined) return;
     const { request, context, messages } = this.#payload;
-    const response = (this.response = readResponse(head));
-    this.serviceMs = context.door.env.now() - this.#began;
+    const response = readResponse(head);
+    const now = context.door.env.now();
+    if (request.isGrpc && response.grpcStatus === OUT_OF_TIME && this.call.endBy - now < SAME_MS) return; // the timeout ends it in a moment
+    this.response = response;
+    this.serviceMs = now - this.#began;
     if (!ended) {
       this.#end = newEnd();
       if (this.#stream !== undefined) this.#relay = new Relay(this.#stream);
@@ -165,14 +169,8 @@ export class Attempt extends Reader<Uint8Array> implements ResponseReceiver {
     if (this.#over) return;
     const relay = this.#relay;
     if (relay === undefined || !this.#requested || this.#payload.to.version === "2") return this.#giveUp();
-    let bytes = 0;
-    const body = (chunk: Uint8Array): boolean => {
-      bytes += chunk.byteLength;
-      if (bytes > MOST_DRAINED) this.#giveUp();
-      return true;
-    };
     this.#drainTimer = setIdleTimer(this.#payload.context.door.env.timers, () => this.#giveUp(), LONGEST_DRAIN_MS);
-    return relay.to({ body, ended: nothing, halfClosed: nothing, cut: nothing });
+    return relay.to(newDrain(() => this.#giveUp()));
   }
 
   override lost(): void {
@@ -243,7 +241,5 @@ function badStatus(trailers: Fields, response: Response | undefined): RpcStatus 
   const status = statusIn(trailers) ?? (inHead === undefined ? MISSING : rpcStatus(Number(inHead), ""));
   return status.code === Code.OK ? undefined : status;
 }
-
-const nothing = (): void => undefined;
 
 const dropped = (attempt: Attempt): void => attempt.drop();

@@ -6,7 +6,7 @@ import { Metadata, status } from "@grpc/grpc-js";
 import { bulkhead, definePolicy, fault, type LayerDefinition, rateLimit, retry, route, timeout } from "../../../src/index.ts";
 import { ask, type Question } from "../../harness/ask.ts";
 import { openShim, type Shim } from "../../harness/shim.ts";
-import { turns } from "../../harness/time.ts";
+import { stoppedTime, turns } from "../../harness/time.ts";
 import { closedPort, openUpstream, type Upstream } from "../../harness/upstream.ts";
 import { echoClient, start } from "../grpc/calls.ts";
 import { openPeer } from "../grpc/peer.ts";
@@ -155,19 +155,46 @@ suite("a client of gRPC", () => {
   });
 
   test("has a deadline: it goes on as what is left of it, and ends the call here too", async (t) => {
+    const time = stoppedTime(t);
     const peer = await openPeer(t, () => undefined);
     const shim = await shimOf(t, [bulkhead({ limit: 1 }), route({ to: [{ endpoints: [`http://${peer.address}`] }] })]);
     const stub = echoClient(t, shim.address);
     // by the field alone: grpc-js keeps no time of its own then
     const metadata = new Metadata();
-    metadata.set("grpc-timeout", "300m");
+    metadata.set("grpc-timeout", "3S");
     const { came } = start(stub, "Unary", { messages: ["a"], metadata });
+    const attempt = await peer.arrived(1);
+    assert.equal(attempt.headers["grpc-timeout"], "3000m");
+    await time.pass(3_000);
     const { code, error } = await came;
     assert.equal(code, status.DEADLINE_EXCEEDED);
     assert.match(String(error?.metadata.get("proxy-status")), /http_response_timeout/);
-    const remaining = Number(/^(\d+)m$/.exec(String(peer.attempts[0]?.headers["grpc-timeout"]))?.[1]);
-    assert.ok(remaining > 0 && remaining <= 300, `${remaining}`);
     assert.deepEqual([shim.entries[0]?.response_flags, shim.entries[0]?.grpc_status], ["UT", status.DEADLINE_EXCEEDED]);
     assert.equal(stateOf(shim, "bulkhead", "active"), 0);
+  });
+
+  test("hears of the policy's timeout where its server gives up by that a moment before", async (t) => {
+    const time = stoppedTime(t);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const peer = await openPeer(t, async (attempt) => {
+      await promise;
+      attempt.status(status.DEADLINE_EXCEEDED);
+    });
+    const shim = await shimOf(t, [timeout("2s"), route({ to: [{ endpoints: [`http://${peer.address}`] }] })]);
+    const { came } = start(echoClient(t, shim.address), "Unary", { messages: ["a"] });
+    await peer.arrived(1);
+    assert.equal(peer.attempts[0]?.headers["grpc-timeout"], "2000m");
+    await time.pass(1_990);
+    resolve();
+    await peer.attempts[0].closed();
+    await turns(10);
+    await time.pass(10);
+    const { code, details } = await came;
+    assert.equal(code, status.DEADLINE_EXCEEDED);
+    assert.match(details, /no response within 2s/);
+    assert.deepEqual(
+      shim.client.decisions().map(({ what }) => what),
+      ["timed-out"],
+    );
   });
 });
