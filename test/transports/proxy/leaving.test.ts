@@ -3,16 +3,27 @@ import assert from "node:assert/strict";
 import { request } from "node:http";
 import { suite, test, type TestContext } from "node:test";
 import { Metadata, status } from "@grpc/grpc-js";
-import { bulkhead, definePolicy, fault, type LayerDefinition, rateLimit, retry, route, timeout } from "../../../src/index.ts";
+import {
+  bulkhead,
+  type ClientOptions,
+  definePolicy,
+  fault,
+  type LayerDefinition,
+  rateLimit,
+  retry,
+  route,
+  timeout,
+} from "../../../src/index.ts";
+import { virtualClock } from "../../../src/testing/index.ts";
 import { ask, type Question } from "../../harness/ask.ts";
 import { openShim, type Shim } from "../../harness/shim.ts";
-import { stoppedTime, turns } from "../../harness/time.ts";
+import { turns } from "../../harness/time.ts";
 import { closedPort, openUpstream, type Upstream } from "../../harness/upstream.ts";
 import { echoClient, start } from "../grpc/calls.ts";
 import { openPeer } from "../grpc/peer.ts";
 
-const shimOf = (t: TestContext, layers: readonly LayerDefinition[]): Promise<Shim> =>
-  openShim(t, { policies: [definePolicy({ name: "p", match: [{ host: "*" }], layers })] });
+const shimOf = (t: TestContext, layers: readonly LayerDefinition[], more: Partial<ClientOptions> = {}): Promise<Shim> =>
+  openShim(t, { policies: [definePolicy({ name: "p", match: [{ host: "*" }], layers })], ...more });
 
 const stateOf = ({ client }: Shim, kind: string, key: string): number =>
   Object.values(client.status().policies["p"]?.targets ?? {})
@@ -155,9 +166,9 @@ suite("a client of gRPC", () => {
   });
 
   test("has a deadline: it goes on as what is left of it, and ends the call here too", async (t) => {
-    const time = stoppedTime(t);
+    const clock = virtualClock();
     const peer = await openPeer(t, () => undefined);
-    const shim = await shimOf(t, [bulkhead({ limit: 1 }), route({ to: [{ endpoints: [`http://${peer.address}`] }] })]);
+    const shim = await shimOf(t, [bulkhead({ limit: 1 }), route({ to: [{ endpoints: [`http://${peer.address}`] }] })], { clock });
     const stub = echoClient(t, shim.address);
     // by the field alone: grpc-js keeps no time of its own then
     const metadata = new Metadata();
@@ -165,7 +176,7 @@ suite("a client of gRPC", () => {
     const { came } = start(stub, "Unary", { messages: ["a"], metadata });
     const attempt = await peer.arrived(1);
     assert.equal(attempt.headers["grpc-timeout"], "3000m");
-    await time.pass(3_000);
+    await clock.advance(3_000);
     const { code, error } = await came;
     assert.equal(code, status.DEADLINE_EXCEEDED);
     assert.match(String(error?.metadata.get("proxy-status")), /http_response_timeout/);
@@ -174,21 +185,21 @@ suite("a client of gRPC", () => {
   });
 
   test("hears of the policy's timeout where its server gives up by that a moment before", async (t) => {
-    const time = stoppedTime(t);
+    const clock = virtualClock();
     const { promise, resolve } = Promise.withResolvers<void>();
     const peer = await openPeer(t, async (attempt) => {
       await promise;
       attempt.status(status.DEADLINE_EXCEEDED);
     });
-    const shim = await shimOf(t, [timeout("2s"), route({ to: [{ endpoints: [`http://${peer.address}`] }] })]);
+    const shim = await shimOf(t, [timeout("2s"), route({ to: [{ endpoints: [`http://${peer.address}`] }] })], { clock });
     const { came } = start(echoClient(t, shim.address), "Unary", { messages: ["a"] });
     await peer.arrived(1);
     assert.equal(peer.attempts[0]?.headers["grpc-timeout"], "2000m");
-    await time.pass(1_990);
+    await clock.advance(1_990);
     resolve();
     await peer.attempts[0].closed();
     await turns(10);
-    await time.pass(10);
+    await clock.advance(10);
     const { code, details } = await came;
     assert.equal(code, status.DEADLINE_EXCEEDED);
     assert.match(details, /no response within 2s/);

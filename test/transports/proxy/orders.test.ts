@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { suite, test, type TestContext } from "node:test";
 import { definePolicy, hedge, type LayerDefinition, retry, timeout } from "../../../src/index.ts";
+import { virtualClock } from "../../../src/testing/index.ts";
 import { type Answer, ask } from "../../harness/ask.ts";
 import { openShim } from "../../harness/shim.ts";
-import { stoppedTime } from "../../harness/time.ts";
 import { openUpstream, type Step } from "../../harness/upstream.ts";
 
 const atOnce = { base: "0ms", max: "0ms" } as const;
@@ -24,17 +24,20 @@ async function under(
   headers: Readonly<Record<string, string>>,
   { trusted = true, passing = [] }: { readonly trusted?: boolean; readonly passing?: readonly number[] } = {},
 ): Promise<Came> {
-  const time = passing.length === 0 ? undefined : stoppedTime(t);
+  const clock = passing.length === 0 ? undefined : virtualClock();
   const upstream = await openUpstream(t, script);
-  const shim = await openShim(t, { policies: [definePolicy({ name: "p", match: [{ host: "*" }], layers })] }, { trusts: () => trusted });
+  const shim = await openShim(
+    t,
+    { policies: [definePolicy({ name: "p", match: [{ host: "*" }], layers })], ...(clock === undefined ? {} : { clock }) },
+    { trusts: () => trusted },
+  );
   const asking = ask(shim.address, { host: upstream.host, headers });
   for (const [index, ms] of passing.entries()) {
     await upstream.arrived(index + 1);
-    await time?.pass(ms);
+    await clock?.advance(ms);
   }
   const answer = await asking;
   await shim.logged(1);
-  t.mock.timers.reset();
   for (const { headers: sent } of upstream.requests)
     for (const name of Object.keys(headers)) if (name !== "x-envoy-expected-rq-timeout-ms") assert.equal(sent[name], undefined, name);
   return {
