@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { before, suite, test } from "node:test";
+import { startSidecarProcess } from "../harness/sidecar-process.ts";
 import { folder, npm, pack, ROOT, run, skip } from "./packing.ts";
 
 const VERSIONS = [22, 24, 26];
@@ -115,6 +116,7 @@ suite("the packed package", { skip, timeout: 300_000 }, () => {
       "dist/index.js",
       "dist/index.d.ts",
       "dist/cli/main.js",
+      "dist/premesh-sidecar.js",
       "dist/register.js",
       "dist/register.d.ts",
       "src/policy/policy.schema.json",
@@ -143,6 +145,18 @@ suite("the packed package", { skip, timeout: 300_000 }, () => {
         assert.match(String(node), new RegExp(`^${version}\\.`));
       });
     }
+
+    test(`runs the shim under Node ${version}, with a module of policies`, async (t) => {
+      const command = [
+        join(consumer(version), "node_modules/.bin/node"),
+        join(consumer(version), "node_modules/premesh/dist/cli/main.js"),
+        "sidecar",
+      ];
+      const shim = await startSidecarProcess(t, [join(consumer(version), "all.mts"), "--access-log", "off"], { command });
+      assert.match(shim.log.at(-1)?.message ?? "", /^ready, 1 policy in force$/);
+      shim.child.kill("SIGTERM");
+      assert.equal(await shim.ended, 0);
+    });
 
     test(`loads no zod, yaml or command line by import under Node ${version}, but when they are needed`, async () => {
       const { byImport, byDefinition, byText } = JSON.parse(await runIn(version, "node", "loaded.mjs")) as Record<string, string[]>; // the cast: as above
