@@ -56,7 +56,7 @@ const frames: readonly HostileCase[] = [
     post("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", `0\r\n\r\n${SMUGGLED}`),
     UNKNOWN,
   ),
-  of("Transfer-Encoding in HTTP/1.0", post("Transfer-Encoding: chunked\r\n", "0\r\n\r\n", "POST / HTTP/1.0")),
+  of("Transfer-Encoding in HTTP/1.0", post("Transfer-Encoding: chunked\r\n", "0\r\n\r\n", "POST / HTTP/1.0"), [400, 426, "closed"]),
   of(
     "CONNECT with a length",
     ["CONNECT {host}:80 HTTP/1.1\r\nHost: {host}:80\r\nContent-Length: 5\r\n\r\nhello"],
@@ -177,7 +177,7 @@ const requestLines: readonly HostileCase[] = [
     "GET a HTTP/1.1",
     "GET * HTTP/1.1",
     "GET ?a HTTP/1.1",
-    "CONNECT {host} HTTP/1.1",
+    "CONNECT shop.internal HTTP/1.1",
     "CONNECT / HTTP/1.1",
     "CONNECT http://{host}/ HTTP/1.1",
     "HTTP/1.1 200 OK",
