@@ -89,4 +89,6 @@ export type Changed = (found: boolean, detail: Readonly<Record<string, unknown>>
 export interface Sidecars {
   /** The one at this address (`http://127.0.0.1:15001`, `unix:/run/premesh.sock`), else the client's own; `undefined`: nothing leaves the process. */
   at(address: string | undefined): Sidecar | undefined;
+  /** The environment names the client's own sidecar as the proxy for http (HTTP_PROXY), so that calls may come there whatever layers do. */
+  readonly isProxy: boolean;
 }

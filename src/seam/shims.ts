@@ -12,6 +12,7 @@ export interface Shims extends Sidecars {
 export function newShims(given: string | false | undefined, env: Pick<Env, "now" | "timers" | "random">): Shims {
   const known = new Map<string, Shim>();
   return {
+    isProxy: typeof given === "string" && URL.parse(process.env["http_proxy"] ?? process.env["HTTP_PROXY"] ?? "")?.origin === given,
     at: (address = given || undefined) => {
       if (given === false || address === undefined) return undefined;
       const shim = known.get(address) ?? newShim(address, env);

@@ -7,12 +7,25 @@ type AgentClass = new (options: { readonly connect?: { readonly socketPath: stri
 
 const agents = new WeakMap<SidecarAddress, Map<unknown, Dispatcher>>();
 
+const isAgent = (one: object): boolean => one.constructor.name === "Agent";
+
+/** What a dispatcher is made of: a proxy's has an Agent of its own in it. */
+const withinOf = (one: object): readonly object[] =>
+  Object.getOwnPropertySymbols(one)
+    .map((key) => (one as Record<symbol, unknown>)[key]) // the cast: any object can be asked
+    .filter((inner): inner is object => typeof inner === "object" && inner !== null && typeof inner.constructor === "function");
+
+/** Sends what is for http to the proxy that the environment names. */
+export const isEnvProxy = (one: Dispatcher): boolean => one.constructor.name === "EnvHttpProxyAgent";
+
 /**
- * `like`: the dispatchers that this generation of fetch could use; of the first that is an Agent another one is made, since no undici is imported. A proxy or
- * another stranger in the place of undici's own is passed over; `undefined`: there is no Agent.
+ * `like`: the dispatchers that this generation of fetch could use; of the first Agent among them, or in them, another one is made, since no undici is imported.
+ * `undefined`: there is none.
  */
 export function agentFor(to: SidecarAddress, like: readonly (Dispatcher | undefined)[]): Dispatcher | undefined {
-  const made = like.find((one) => one?.constructor.name === "Agent")?.constructor as AgentClass | undefined; // the cast: undici's Agent is made so
+  const made = like.flatMap((one) => (one === undefined ? [] : [one, ...withinOf(one)])).find(isAgent)?.constructor as
+    | AgentClass
+    | undefined; // the cast: undici's Agent is made so
   if (made === undefined) return undefined;
   const known = agents.get(to) ?? new Map<unknown, Dispatcher>();
   agents.set(to, known);

@@ -6,6 +6,7 @@ import type { Env } from "../../call/env.ts";
 import { discard, type Failure, type Outcome } from "../../call/outcome.ts";
 import { Abort, nativeSignal, type Signal } from "../../call/signal.ts";
 import { parseRetryAfter } from "../../call/retry-after.ts";
+import { encodePolicy } from "../../seam/policy-field.ts";
 import { runtimeFetch } from "./beneath.ts";
 import { watched } from "./foreign.ts";
 import { attributesOf } from "./attributes.ts";
@@ -16,11 +17,14 @@ import type { FetchPayload } from "./once.ts";
 import { type FetchFunction, requestIn } from "./request.ts";
 import { Tap } from "./tap.ts";
 
+/** What sending asks of the world. */
+type World = Pick<Env, "now" | "timers" | "sidecars">;
+
 /** The time that is left, as Envoy words it: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter */
 const DEADLINE_FIELD = "x-envoy-expected-rq-timeout-ms";
 
 /** A sender over a fetch function, looked up for each attempt. */
-export function fetchSender(fetchNow: () => FetchFunction, env: Pick<Env, "now" | "timers">): (call: Call) => Promise<Outcome<unknown>> {
+export function fetchSender(fetchNow: () => FetchFunction, env: World): (call: Call) => Promise<Outcome<unknown>> {
   const drop = newDrop(env.timers);
   return (call) => {
     const { signal } = call;
@@ -40,7 +44,7 @@ function attempt(
   payload: FetchPayload,
   fetch: FetchFunction,
   foreign: boolean,
-  env: Pick<Env, "now" | "timers">,
+  env: World,
   drop: Drop,
 ): Promise<Outcome<Response>> {
   const { record, signal } = call;
@@ -49,7 +53,13 @@ function attempt(
   const span = call.tracer?.start(call, attributesOf(call, payload.url));
   const fields = fieldsOf(call, span, env);
   const detour = detourOf(call, payload.url);
-  const tap = new Tap(payload.dispatcher, fields, foreign ? undefined : record, detour);
+  const tap = new Tap(
+    payload.dispatcher,
+    fields,
+    foreign ? undefined : record,
+    detour,
+    env.sidecars?.isProxy === true ? ranField(record) : undefined,
+  );
   // fetch leaves its listeners on a signal until they are collected, so one that lives long is followed by one that does not
   const followed = !foreign && payload.signal !== undefined && payload.signal === payload.init?.signal;
   const heard = followed ? new Abort(payload.signal) : undefined;
@@ -219,9 +229,11 @@ function joined(given: NonNullable<RequestInit["headers"]>, fields: readonly Fie
   }
 }
 
+const ranField = ({ policy, revision }: Call["record"]): string => encodePolicy({ policy, revision, ran: true });
+
 const none: readonly Field[] = [];
 
-function fieldsOf(call: Call, span: AttemptSpan | undefined, env: Pick<Env, "now" | "timers">): readonly Field[] {
+function fieldsOf(call: Call, span: AttemptSpan | undefined, env: World): readonly Field[] {
   if (call.added === undefined && call.deadline === Number.POSITIVE_INFINITY && span === undefined) return none;
   const fields: Field[] = [...(span?.fields ?? none)];
   for (let field = call.added; field !== undefined; field = field.before) fields.push([field.name, field.value]);

@@ -4,7 +4,8 @@
 // No undici is imported and nothing crosses its majors: whatever fetch hands over goes to the dispatcher it would have used itself.
 import type { Crossing } from "../../call/crossing.ts";
 import { type End, endNow, newEnd } from "../../call/end.ts";
-import { agentFor } from "./agent.ts";
+import { POLICY_FIELD } from "../../seam/names.ts";
+import { agentFor, isEnvProxy } from "./agent.ts";
 import { type Dispatcher, type DispatchOptions, globalDispatcher, globalDispatchers, isMocked } from "./dispatcher.ts";
 import { fail, type Handler, type Listener, listen } from "./handler.ts";
 
@@ -44,14 +45,17 @@ export class Tap implements Dispatcher, Listener {
   readonly #fields: readonly (readonly [name: string, value: string])[];
   readonly #sends: { sent: number } | undefined;
   readonly #detour: Detour | undefined;
+  readonly #ran: string | undefined;
 
-  /** `sends`: where it counts that a byte has left. */
+  /** `sends`: where it counts that a byte has left. `ran`: what a sidecar is told that stands on the way as a proxy: all layers have run. */
   constructor(
     under: Dispatcher | undefined,
     fields: readonly (readonly [string, string])[],
     sends: { sent: number } | undefined,
     detour?: Detour,
+    ran?: string,
   ) {
+    this.#ran = ran;
     this.#detour = detour;
     this.#under = under;
     this.#fields = fields;
@@ -68,6 +72,7 @@ export class Tap implements Dispatcher, Listener {
     const taken = detour !== undefined && takes(detour, options);
     const there = taken ? detoured(options, detour) : options;
     const agent = (taken ? this.#crossed(detour, there, handler) : this.#strayed()) ?? this.#under ?? globalDispatcher(handler);
+    if (this.#ran !== undefined && this.crossing === undefined && isEnvProxy(agent)) setField(there, POLICY_FIELD, this.#ran);
     this.#handler = handler;
     listen(handler, this);
     if (this.#aborted === undefined) return agent.dispatch(there, handler);

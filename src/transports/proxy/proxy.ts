@@ -12,7 +12,7 @@ import { entryOf } from "./entry.ts";
 import { ANSWERED, LOOP, NOT_HTTP } from "./flags.ts";
 import { type LocalReply, noPolicyReply, ownReply } from "./local-reply.ts";
 import { readRequest, type Request } from "./request.ts";
-import { overSeam } from "./seam.ts";
+import { overSeam, RAN } from "./seam.ts";
 import { matchedPath, type Site, siteOf } from "./site.ts";
 import { withinItsTrace } from "./trace-context.ts";
 import { isLooping } from "./via.ts";
@@ -49,7 +49,7 @@ function madeOut(context: Context, exchange: Exchange, request: Request): Asked 
   const trusted = trusts(exchange.connection);
   const version = isGrpc ? "2" : "1.1";
   const over = trusted && app === undefined ? overSeam(context, request) : undefined;
-  if (over !== undefined) {
+  if (over !== undefined && over !== RAN) {
     if ("error" in over) return over;
     const { far, ruled, site } = over;
     const before = { ...request, previousAttempts: 0 }; // the process has counted them
@@ -59,10 +59,10 @@ function madeOut(context: Context, exchange: Exchange, request: Request): Asked 
   if (isTunnel && app !== undefined) return ownReply(405, "http_request_denied", "tunnels are for calls that go out", NOT_HTTP);
   const site = siteOf(isTunnel ? "https" : head.scheme, head.authority);
   if (site === undefined) return ownReply(400, "http_request_error", "the request names no host that is one", NOT_HTTP);
-  const ruled = ruledFor(context, request, site);
+  const ruled = over === RAN ? undefined : ruledFor(context, request, site);
   if (app !== undefined) return { request, target: app.origin.host, to: { ...app, version }, ruled, trusted };
   if (isTunnel) return { request, target: site.target, to: tunnelTo(head.authority), ruled, trusted };
-  if (ruled === undefined && !allowAny) return noPolicyReply(site.host);
+  if (ruled === undefined && over !== RAN && !allowAny) return noPolicyReply(site.host);
   return { request, target: site.target, to: site.to[version], ruled, trusted };
 }
 

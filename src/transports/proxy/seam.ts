@@ -22,14 +22,18 @@ export interface Over {
   readonly site: Site;
 }
 
+/** A process has run all layers, and we are on the way as its proxy. */
+export const RAN = "ran";
+
 /** What a trusted process asks of us at the seam; `undefined`: nothing. */
-export function overSeam(context: Context, { premesh, head }: Request): Over | LocalReply | undefined {
+export function overSeam(context: Context, { premesh, head }: Request): Over | LocalReply | typeof RAN | undefined {
   if (premesh === undefined) return undefined;
   if (premesh.get(PROBE_FIELD) === "?1" && head.method === "OPTIONS" && head.path === "*") return probed(context);
   const field = premesh.get(POLICY_FIELD);
   if (field === undefined) return undefined;
-  if (context.draining()) return unseen("draining");
   const named = decodePolicy(field);
+  if (named?.ran === true && known(context, named.policy) !== undefined) return RAN;
+  if (context.draining()) return unseen("draining");
   const far = decodeCall(premesh.get(CALL_FIELD) ?? "");
   const [, scheme, authority = ""] = /^(https?):\/\/(.+)$/.exec(far?.origin ?? "") ?? [];
   const site = siteOf(scheme === "https" ? "https" : "http", authority);
