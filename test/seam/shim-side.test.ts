@@ -132,7 +132,7 @@ test("a call goes on where it stood: its attempts, its key, where it has been", 
   assert.deepEqual([first.requests.length, other.requests.length], [0, 4]);
   assert.deepEqual(
     other.requests.map(({ headers }) => [headers["idempotency-key"], headers["x-envoy-attempt-count"]]),
-    Array(4).fill(['"one-for-all"', "3"]),
+    Array.from({ length: 4 }, () => ['"one-for-all"', "3"]),
   );
 });
 

@@ -20,6 +20,7 @@ import {
   type LayerDefinition,
   rateLimit,
   retry,
+  sidecar,
 } from "../../src/index.ts";
 
 /** Collects when it is asked. */
@@ -232,4 +233,16 @@ describe("gauges", () => {
     await client.close();
     assert.deepEqual(await points("premesh.breaker.state"), []);
   });
+});
+
+test("a sidecar shows whether it takes calls", async () => {
+  const layers = [sidecar({ address: "http://127.0.0.1:9" }), retry({ attempts: 1 })]; // nobody listens on that port
+  const policies = [definePolicy({ name: "p", match: [{ host: "*" }], layers })];
+  const alone = createClient({ policies: [definePolicy({ name: "q", match: [{ host: "*" }], layers: [sidecar()] })] });
+  const client = createClient({ policies });
+  await Promise.all([client, alone].map((one) => one.fetch("http://127.0.0.1:9/").catch(() => undefined)));
+  assert.deepEqual(await points("premesh.sidecar.up"), [
+    [{ "premesh.policy": "p", "premesh.target": "127.0.0.1:9", "premesh.layer": "sidecar" }, 0],
+  ]);
+  await Promise.all([client.close(), alone.close()]);
 });
