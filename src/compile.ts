@@ -118,7 +118,7 @@ export function compilePolicy(
     const made = newTarget(plans, {
       build: (index, endpoint) => {
         const kept = old?.at(inherited[index] ?? -1, endpoint);
-        return kept?.plan.show === undefined ? build(index, old) : kept;
+        return kept?.plan.show === undefined ? build(index, old, endpoint === undefined ? [name] : [name, endpoint]) : kept;
       },
       compose: composed,
       born: (built, first, endpoint) => born?.(statesIn(built, first, endpoint), policy),
@@ -143,14 +143,22 @@ export function compilePolicy(
     });
   });
 
-  function build(index: number, old: Target | undefined): Built {
+  /** Which state it is, in every process: by the layer's name, else by its place among those of its kind, which other layers do not move. */
+  function idOf(index: number, at: readonly string[]): string {
+    const { name, kind } = layers[index] ?? {};
+    const nth = layers.slice(0, index).filter((layer) => layer.kind === kind).length;
+    return JSON.stringify(name === undefined ? [policy.name, kind, nth, ...at] : [kind, name]);
+  }
+
+  /** `at`: its target, and behind a `route` its endpoint. */
+  function build(index: number, old: Target | undefined, at: readonly string[]): Built {
     const plan = plans[index] as Plan; // the cast: an index of the same list
     const name = layers[index]?.name;
     const text = texts[index] ?? "";
     const shared = name === undefined ? undefined : named.get(name);
     if (shared?.text === text) return shared.built;
     const replaced = [...(shared === undefined ? [] : [shared.built]), ...(old?.built ?? [])].find((other) => continues(plan, other));
-    const made = { plan, state: plan.newState(replaced?.state) };
+    const made = { plan, state: plan.newState(replaced?.state, idOf(index, at)) };
     if (name !== undefined && plan.show !== undefined) named.set(name, { text, built: made });
     return made;
   }

@@ -3,7 +3,7 @@ import { type Condition, CONDITIONS, GRPC_STATUSES } from "../policy/conditions.
 import { PolicyError } from "../policy/error.ts";
 import { Code, codeName, codeOfHttpStatus } from "./codes.ts";
 import type { End } from "./end.ts";
-import type { Failure, Outcome } from "./outcome.ts";
+import type { Failure, Head, Outcome } from "./outcome.ts";
 import type { Signal } from "./signal.ts";
 
 const bits = Object.fromEntries(CONDITIONS.map((word, index) => [word, 2 ** index])) as Readonly<Record<Condition, number>>; // the cast: every word has got a bit
@@ -59,8 +59,9 @@ export function httpOutcome<R>(
   retryAfterMs: number | undefined,
   end: End | undefined,
   discard: (response: R) => void,
+  head?: Head,
 ): Outcome<R> {
-  if (status < 400) return { ok: true, response, status, end, discard };
+  if (status < 400) return { ok: true, response, status, head, end, discard };
   return {
     ok: false,
     code: codeOfHttpStatus(status),
@@ -68,6 +69,7 @@ export function httpOutcome<R>(
     sent: true,
     conditions: conditionsOfHttpStatus(status),
     status,
+    head,
     response,
     retryAfterMs,
     end,

@@ -55,19 +55,24 @@ export function newLink({ address, timeoutMs, tls, keyPrefix, opened }: LinkOpti
   let pause = FIRST_PAUSE_MS;
   let timer: NodeJS.Timeout | undefined;
   let ahead = Date.now() - performance.now();
-  let connecting: Promise<void> = connect();
+  /** What the connection that is being made came upon: ioredis says no more than that it is closed. */
+  let cause: string | undefined;
   redis.on("error", (error: Error) => {
-    why = wordOf(error);
+    cause = wordOf(error);
   });
-  redis.on("end", () => lost(up ? "the connection was closed" : why));
+  redis.on("end", () => {
+    if (up) lost(cause ?? "the connection was closed");
+  });
+  let connecting: Promise<void> = connect();
 
   async function connect(): Promise<void> {
+    cause = undefined;
     try {
       await within(timeoutMs * 2, open());
       up = true;
       pause = FIRST_PAUSE_MS;
     } catch (error) {
-      lost(wordOf(error));
+      lost(cause ?? wordOf(error));
     }
   }
 
@@ -94,7 +99,14 @@ export function newLink({ address, timeoutMs, tls, keyPrefix, opened }: LinkOpti
     );
     timer.unref();
     pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+    disconnect();
+  }
+
+  /** At once: a server that does not answer would not say goodbye either. Of a connection that is gone already ioredis would wait for the end. */
+  function disconnect(): void {
+    if (redis.status === "end") return;
     redis.disconnect();
+    redis.stream?.destroy();
   }
 
   const away = (): StoreAway => new StoreAway(`the store ${address.shown} is away: ${why}`);
@@ -117,7 +129,7 @@ export function newLink({ address, timeoutMs, tls, keyPrefix, opened }: LinkOpti
       up = false;
       why = "it was closed";
       clearTimeout(timer);
-      redis.disconnect();
+      disconnect();
     },
   };
 }
