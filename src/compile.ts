@@ -114,7 +114,7 @@ export function compilePolicy(
   function target(name: string, old?: Target): Target {
     const found = targets.get(name);
     if (found !== undefined) return found;
-    if (targets.size >= MOST_TARGETS) closeUnnamed(forgetOne(targets));
+    if (targets.size >= MOST_TARGETS) closeUnnamed(forgetOne(targets)?.all() ?? []);
     const made = newTarget(plans, {
       build: (index, endpoint) => {
         const kept = old?.at(inherited[index] ?? -1, endpoint);
@@ -122,6 +122,7 @@ export function compilePolicy(
       },
       compose: composed,
       born: (built, first, endpoint) => born?.(statesIn(built, first, endpoint), policy),
+      left: (built, first) => closeUnnamed(built.map((one, offset) => [first + offset, one])),
     });
     for (const endpoint of old?.endpoints() ?? []) made.behind(endpoint);
     targets.set(name, made);
@@ -171,8 +172,9 @@ export function compilePolicy(
     });
   }
 
-  function closeUnnamed(forgotten: Target | undefined): void {
-    for (const [index, { plan, state }] of forgotten?.built.entries() ?? []) if (layers[index]?.name === undefined) plan.close?.(state);
+  /** What has a name may be in use elsewhere. */
+  function closeUnnamed(built: readonly (readonly [index: number, built: Built])[]): void {
+    for (const [index, { plan, state }] of built) if (layers[index]?.name === undefined) plan.close?.(state);
   }
 
   const compiled: Compiled = {
@@ -211,7 +213,8 @@ export function compilePolicy(
       const { branchAt: at, behind } = target(name);
       return at === -1 ? [] : statesIn(behind(endpoint), at + 1, endpoint);
     },
-    running: () => [...targets.values()].flatMap(({ built }) => built.filter(({ plan }) => plan.close !== undefined)),
+    running: () =>
+      [...targets.values()].flatMap((one) => one.all().flatMap(([, built]) => (built.plan.close === undefined ? [] : [built]))),
   };
   for (const [name, old] of before?.targets ?? []) target(name, old);
   return compiled;

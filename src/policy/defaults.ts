@@ -59,7 +59,7 @@ const filled = {
     budget: budget === false ? (false as const) : { ...hedgeDefaults.budget, ...budget },
     buffer: buffer ?? hedgeDefaults.buffer,
   }),
-  breaker: ({ trip, openFor, maxOpenFor, probes, on, shadow }) => {
+  breaker: ({ trip, openFor, maxOpenFor, probes, on, shared, shadow }) => {
     const open = openFor ?? breakerDefaults.openFor;
     return {
       trip: trip ?? breakerDefaults.trip,
@@ -67,6 +67,7 @@ const filled = {
       maxOpenFor: maxOpenFor ?? open,
       probes: probes ?? breakerDefaults.probes,
       on: on ?? breakerDefaults.on,
+      shared: shared ?? false,
       shadow: shadow ?? false,
     };
   },

@@ -120,6 +120,7 @@ const sentences: { readonly [K in LayerKind]: Readonly<Record<string, Sentence>>
   breaker: {
     opened: (detail) => `opened for ${ms(detail["openForMs"])}: ${why(detail)}`,
     "half-opened": ({ probes }) => `half-opened: ${counted(probes, "probe")} may pass`,
+    hinted: ({ probes }) => `half-opened, since another process has opened its own: ${counted(probes, "probe")} may pass`,
     closed: () => "closed: the probes succeeded",
     refused: (detail) => {
       const { phase, retryAfterMs } = detail;

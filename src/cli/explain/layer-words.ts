@@ -48,10 +48,11 @@ const words: { readonly [K in LayerKind]: Words<K> } = {
     budgetOf !== undefined ? `the budget is that of layer ${budgetOf}` : budgetWords(budget),
     `streamed bodies are kept up to ${bytes(buffer)}`,
   ],
-  breaker: ({ trip, openFor, maxOpenFor, probes, on }, where) => [
+  breaker: ({ trip, openFor, maxOpenFor, probes, on, shared }, where) => [
     ...(Array.isArray(trip) ? (trip as readonly Trip[]) : [trip as Trip]).map((one) => tripWords(one, where)), // the casts: isArray does not narrow readonly lists
     `stays open for ${openFor}${maxOpenFor === openFor ? "" : `, doubled each time up to ${maxOpenFor}`}, then ${counted(probes, "probe decides", "probes decide")}`,
     `failures are ${on.join(", ")}`,
+    ...(shared ? ["tells other processes when it opens, and tries with care when they tell"] : []),
   ],
   fallback: ({ on, response }) => [
     "target" in response ? `asks ${response.target} in place of a failure` : `answers ${response.status} in place of a failure`,

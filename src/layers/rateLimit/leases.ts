@@ -49,7 +49,7 @@ const AVERAGED_MS = 100;
 /** What was not spent for so long goes back. */
 const KEPT_MS = 250;
 const FIRST_RETRY_MS = 100;
-const LONGEST_RETRY_MS = 2_000;
+const LONGEST_RETRY_MS = 500;
 
 export interface Leasing {
   readonly env: Pick<Env, "now" | "timers" | "random">;

@@ -25,7 +25,7 @@ export interface LinkOptions {
 }
 
 const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 2_000;
+const LONGEST_PAUSE_MS = 1_000;
 
 /** Errors of a server that cannot be worked with now, though it answers: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
 const UNUSABLE = /^(?:READONLY|LOADING|NOAUTH|WRONGPASS|MASTERDOWN|MISCONF|CLUSTERDOWN)\b/;
