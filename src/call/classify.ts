@@ -62,19 +62,8 @@ export function httpOutcome<R>(
   head?: Head,
 ): Outcome<R> {
   if (status < 400) return { ok: true, response, status, head, end, discard };
-  return {
-    ok: false,
-    code: codeOfHttpStatus(status),
-    by: "peer",
-    sent: true,
-    conditions: conditionsOfHttpStatus(status),
-    status,
-    head,
-    response,
-    retryAfterMs,
-    end,
-    discard,
-  };
+  const [code, conditions] = [codeOfHttpStatus(status), conditionsOfHttpStatus(status)];
+  return { ok: false, code, by: "peer", sent: true, conditions, status, head, response, retryAfterMs, end, discard };
 }
 
 /** How far an attempt at an RPC came before it failed: to no connection, to a stream that the peer refused, to a stream that broke, to an answer. */

@@ -6,12 +6,12 @@ import { newCall, type Next } from "../../src/call/call.ts";
 import { monotonicNow, systemTimers } from "../../src/call/clock.ts";
 import { seededRandom } from "../../src/call/env.ts";
 import { newRecord } from "../../src/call/record.ts";
-import { compose } from "../../src/call/stack.ts";
 import { rateLimit } from "../../src/layers/rateLimit/definition.ts";
 import { buildRateLimit } from "../../src/layers/rateLimit/runtime.ts";
 import { redisStore } from "../../src/redis.ts";
 import { runFleet } from "../harness/fleet.ts";
 import { noRedis, openRedis } from "../harness/redis.ts";
+import { scope } from "./decisions/measure.ts";
 import { type Bench, median, type Row, shown } from "./kit.ts";
 
 const ROUNDS = 9;
@@ -53,8 +53,7 @@ async function jobs(limiter: Bottleneck, count: number): Promise<number> {
 async function measured(url: string): Promise<readonly Row[]> {
   const store = redisStore(url);
   const env = { now: monotonicNow, timers: systemTimers, random: seededRandom(1), report: () => undefined, shared: store };
-  const scope = { label: "rateLimit", insideRetry: false, inbound: false, rest: () => compose([], (sent) => sent.send(sent)) };
-  const limited = alone(buildRateLimit(rateLimit({ rate: 1e6, per: "1s", shared: true }), env, scope))(next);
+  const limited = alone(buildRateLimit(rateLimit({ rate: 1e6, per: "1s", shared: true }), env, scope("rateLimit")))(next);
   const limiter = new Bottleneck({ id: "bench", datastore: "ioredis", clientOptions: { port: Number(new URL(url).port) }, reservoir: 1e9 });
   await limiter.ready();
   const [bare, shared, job]: [number[], number[], number[]] = [[], [], []];

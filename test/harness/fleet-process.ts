@@ -17,7 +17,7 @@ export interface Count {
 }
 
 process.once("message", (task: Task) => {
-  const shared = redisStore(task.url, { timeout: "2s" });
+  const shared = redisStore(task.url, { timeout: "10s" });
   const policy = definePolicy({ name: "fleet", layers: [rateLimit({ ...task.limit, shared: true })] });
   const client = createClient({ policies: [policy], shared });
   let [passed, refused, underWay] = [0, 0, 0];

@@ -9,7 +9,7 @@ export type TlsOptions = Pick<ConnectionOptions, "ca" | "cert" | "key" | "server
 export interface RedisStoreOptions {
   /** What all keys and channels begin with. Processes that share have the same. Default `"premesh"`. */
   readonly prefix?: string;
-  /** How long Redis may take for one answer; then it counts as away. Default 500ms. */
+  /** How long Redis may take to answer a question, which is one or two round trips; then it counts as away. Default 500ms. */
   readonly timeout?: Duration;
   /**
    * How many processes share, for one that has not reached Redis yet: its fair share of a limit is that part. Later it goes by the count in Redis. Default 1:
