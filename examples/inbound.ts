@@ -11,7 +11,7 @@ const client = createClient({
     definePolicy({
       name: "front",
       match: [{ path: "/reports", inbound: true }], // health checks are not among them
-      layers: [timeout("500ms"), bulkhead({ limit: 2 })],
+      layers: [timeout("3s"), bulkhead({ limit: 2 })],
     }),
   ],
 });
@@ -20,7 +20,7 @@ const server = createServer((request, response) => {
   void guard(request, response, async () => {
     const slow = request.url?.endsWith("slow") === true;
     const signal = inboundCall(request)?.signal;
-    await work(slow ? 60_000 : 100, undefined, signal === undefined ? {} : { signal }).catch(() =>
+    await work(slow ? 60_000 : 1_000, undefined, signal === undefined ? {} : { signal }).catch(() =>
       console.log("  service: given up, nobody waits any more"),
     );
     response.end("a report"); // after a timeout this goes nowhere, and harms nothing

@@ -57,3 +57,14 @@ const isClock = (clock: Partial<Record<keyof Clock, unknown>> | null): boolean =
 
 const isStore = (store: Partial<Record<keyof SharedStore, unknown>> | null): boolean =>
   typeof store === "object" && typeof store?.limit === "function" && typeof store.hints === "object" && typeof store.answers === "object";
+
+/** Says so where layers would share and there is nothing to share by: they count in this process alone. */
+export function warnWithoutStore(policies: readonly Policy[], shared: SharedStore | undefined): void {
+  if (shared !== undefined) return;
+  const names = policies.filter(({ layers }) => layers.some((layer) => "shared" in layer && layer.shared)).map(({ name }) => name);
+  if (names.length === 0) return;
+  process.emitWarning(
+    `policies have layers with shared: true (${names.join(", ")}), and the client has no store, so this process shares with none; give createClient({ shared: redisStore(url) }), from premesh/redis`,
+    { type: "PremeshWarning", code: "PREMESH_NO_SHARED_STORE" },
+  );
+}

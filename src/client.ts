@@ -1,5 +1,5 @@
 // createClient: finds the policy of a call and sends the call through its stack; policies can be swapped while calls are under way.
-import { type ClientOptions, checkOptions } from "./client-options.ts";
+import { type ClientOptions, checkOptions, warnWithoutStore } from "./client-options.ts";
 import { addCallerFrames } from "./call/caller-frames.ts";
 import type { Call } from "./call/call.ts";
 import { monotonicNow, systemTimers } from "./call/clock.ts";
@@ -116,6 +116,7 @@ export function createClient(options: ClientOptions): Client {
   const sendFetch = fetchSender(beneath.now, env);
   const crosses = fetchCrosses(beneath.now);
   const policies = newPoliciesInForce(options.policies, env, options.snapshot ?? {});
+  warnWithoutStore(options.policies, options.shared);
   let closed = false;
   let underWay = 0;
   const draining: (() => void)[] = [];

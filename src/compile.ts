@@ -114,14 +114,15 @@ export function compilePolicy(
   function target(name: string, old?: Target): Target {
     const found = targets.get(name);
     if (found !== undefined) return found;
-    if (targets.size >= MOST_TARGETS) closeUnnamed(forgetOne(targets));
+    if (targets.size >= MOST_TARGETS) closeUnnamed(forgetOne(targets)?.all() ?? []);
     const made = newTarget(plans, {
       build: (index, endpoint) => {
         const kept = old?.at(inherited[index] ?? -1, endpoint);
-        return kept?.plan.show === undefined ? build(index, old) : kept;
+        return kept?.plan.show === undefined ? build(index, old, endpoint === undefined ? [name] : [name, endpoint]) : kept;
       },
       compose: composed,
       born: (built, first, endpoint) => born?.(statesIn(built, first, endpoint), policy),
+      left: (built, first) => closeUnnamed(built.map((one, offset) => [first + offset, one])),
     });
     for (const endpoint of old?.endpoints() ?? []) made.behind(endpoint);
     targets.set(name, made);
@@ -143,14 +144,22 @@ export function compilePolicy(
     });
   });
 
-  function build(index: number, old: Target | undefined): Built {
+  /** Which state it is, in every process: by the layer's name, else by its place among those of its kind, which other layers do not move. */
+  function idOf(index: number, at: readonly string[]): string {
+    const { name, kind } = layers[index] ?? {};
+    const nth = layers.slice(0, index).filter((layer) => layer.kind === kind).length;
+    return JSON.stringify(name === undefined ? [policy.name, kind, nth, ...at] : [kind, name]);
+  }
+
+  /** `at`: its target, and behind a `route` its endpoint. */
+  function build(index: number, old: Target | undefined, at: readonly string[]): Built {
     const plan = plans[index] as Plan; // the cast: an index of the same list
     const name = layers[index]?.name;
     const text = texts[index] ?? "";
     const shared = name === undefined ? undefined : named.get(name);
     if (shared?.text === text) return shared.built;
     const replaced = [...(shared === undefined ? [] : [shared.built]), ...(old?.built ?? [])].find((other) => continues(plan, other));
-    const made = { plan, state: plan.newState(replaced?.state) };
+    const made = { plan, state: plan.newState(replaced?.state, idOf(index, at)) };
     if (name !== undefined && plan.show !== undefined) named.set(name, { text, built: made });
     return made;
   }
@@ -163,8 +172,9 @@ export function compilePolicy(
     });
   }
 
-  function closeUnnamed(forgotten: Target | undefined): void {
-    for (const [index, { plan, state }] of forgotten?.built.entries() ?? []) if (layers[index]?.name === undefined) plan.close?.(state);
+  /** What has a name may be in use elsewhere. */
+  function closeUnnamed(built: readonly (readonly [index: number, built: Built])[]): void {
+    for (const [index, { plan, state }] of built) if (layers[index]?.name === undefined) plan.close?.(state);
   }
 
   const compiled: Compiled = {
@@ -203,7 +213,8 @@ export function compilePolicy(
       const { branchAt: at, behind } = target(name);
       return at === -1 ? [] : statesIn(behind(endpoint), at + 1, endpoint);
     },
-    running: () => [...targets.values()].flatMap(({ built }) => built.filter(({ plan }) => plan.close !== undefined)),
+    running: () =>
+      [...targets.values()].flatMap((one) => one.all().flatMap(([, built]) => (built.plan.close === undefined ? [] : [built]))),
   };
   for (const [name, old] of before?.targets ?? []) target(name, old);
   return compiled;

@@ -23,6 +23,8 @@ export interface Target {
   at(index: number, endpoint?: string): Built | undefined;
   /** The endpoints that are known. */
   endpoints(): readonly string[];
+  /** All its layers with their places, those behind the `route` for each endpoint that is known. */
+  all(): readonly (readonly [index: number, built: Built])[];
   /** The layers behind the `route` for one endpoint, which is known from then on. */
   readonly behind: (endpoint: string) => readonly Built[];
 }
@@ -35,6 +37,8 @@ export interface Making {
   readonly compose: (built: readonly Built[], outside: readonly Built[], branches?: Branches) => Next<unknown>;
   /** Told of layers that are new. `first`: the place of the first of them. */
   readonly born: (built: readonly Built[], first: number, endpoint?: string) => void;
+  /** Told of layers of an endpoint that has left. */
+  readonly left: (built: readonly Built[], first: number) => void;
 }
 
 /** The layers of one endpoint. */
@@ -42,7 +46,7 @@ interface Behind extends Branch {
   readonly built: readonly Built[];
 }
 
-export function newTarget(plans: readonly Plan[], { build, compose, born }: Making): Target {
+export function newTarget(plans: readonly Plan[], { build, compose, born, left }: Making): Target {
   const branchAt = plans.findIndex(({ branching }) => branching === true);
   const known = new Map<string, Behind>();
   const front = branchAt === -1 ? plans : plans.slice(0, branchAt + 1);
@@ -61,7 +65,11 @@ export function newTarget(plans: readonly Plan[], { build, compose, born }: Maki
   const branches: Branches = {
     to,
     prune: (kept) => {
-      for (const endpoint of known.keys()) if (!kept(endpoint)) known.delete(endpoint);
+      for (const [endpoint, behind] of known) {
+        if (kept(endpoint)) continue;
+        known.delete(endpoint);
+        left(behind.built, branchAt + 1);
+      }
     },
   };
   const target: Target = {
@@ -75,6 +83,10 @@ export function newTarget(plans: readonly Plan[], { build, compose, born }: Maki
       return branchAt === -1 ? undefined : known.get(endpoint)?.built[index - branchAt - 1];
     },
     endpoints: () => [...known.keys()],
+    all: () => [
+      ...built.entries(),
+      ...[...known.values()].flatMap((behind) => behind.built.map((one, offset) => [branchAt + 1 + offset, one] as const)),
+    ],
     behind: (endpoint) => to(endpoint).built,
   };
   born(built, 0);

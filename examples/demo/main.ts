@@ -9,23 +9,29 @@ import { playMove } from "./move.ts";
 import { playRoute } from "./route.ts";
 import { scenes } from "./scenes.ts";
 import { print, progress, wrapped } from "./screen.ts";
+import { playShared } from "./shared.ts";
 
-const HELP = `Usage: npm run demo [-- [grpc | route | move] --seconds <n>]
+const HELP = `Usage: npm run demo [-- [grpc | route | move | shared] --seconds <n>]
 
 Starts HTTP servers on 127.0.0.1 that fail in five ways, sends each the same calls bare and under a policy, and shows what comes of it; then
 moves the policy line by line into a sidecar shim, and kills the shim.
 With "grpc": the same over gRPC, with its statuses and resets, and clients of @grpc/grpc-js.
 With "route": ten servers behind one name, four of them ill, by round robin and by a policy.
 With "move": the move into the shim alone.
+With "shared": three processes that share a limit over a Redis, which is killed and comes back; needs redis-server.
 
-  --seconds <n>  how long calls are started, all scenes together; 5 to 50 (default 36; route, move: 12)
+  --seconds <n>  how long calls are started, all scenes together; 5 to 50 (default 36; route, move: 12; shared: 9)
   --help         this text
 
 Ctrl-C ends it. NO_COLOR=1 leaves out colours; without a terminal there are none, and no progress line.`;
 
+/** What can be played, and how many seconds it takes unless told otherwise. */
+const SECONDS = { http: 36, grpc: 28, route: 12, move: 12, shared: 9 } as const;
+type What = keyof typeof SECONDS;
+
 interface Asked {
   readonly seconds: number;
-  readonly what: "http" | "grpc" | "route" | "move";
+  readonly what: What;
 }
 
 /** `undefined`: for help. */
@@ -36,12 +42,14 @@ function asked(): Asked | undefined {
   });
   if (values.help) return undefined;
   const [what = "http", more] = positionals;
-  if ((what !== "http" && what !== "grpc" && what !== "route" && what !== "move") || more !== undefined)
-    throw new Error(`there are "grpc", "route" and "move", or no word for HTTP; got ${positionals.join(" ")}`);
-  const seconds = Number(values.seconds ?? { http: 36, grpc: 28, route: 12, move: 12 }[what]);
+  if (!isWhat(what) || more !== undefined)
+    throw new Error(`there are "grpc", "route", "move" and "shared", or no word for HTTP; got ${positionals.join(" ")}`);
+  const seconds = Number(values.seconds ?? SECONDS[what]);
   if (!(seconds >= 5 && seconds <= 50)) throw new Error(`--seconds must be a number from 5 to 50; got ${values.seconds}`);
   return { seconds, what };
 }
+
+const isWhat = (word: string): word is What => Object.hasOwn(SECONDS, word);
 
 /** The bottom line while a scene plays. */
 function watch(run: Run, number: string, began: number): NodeJS.Timeout {
@@ -63,6 +71,7 @@ async function main({ seconds, what }: Asked): Promise<void> {
     if (what === "http") await playScenes((seconds * 3) / 4, what, stop.signal);
     if (what === "http") await playMove(seconds / 4, stop.signal);
     if (what === "move") await playMove(seconds, stop.signal);
+    if (what === "shared") await playShared(seconds, stop.signal);
   } catch (error) {
     if (!stop.signal.aborted) throw error;
     print();

@@ -49,8 +49,11 @@ export interface Branch {
 
 /** A layer of a policy, for all its targets. What differs between targets is in the state and nowhere else, so that 10,000 of them stay small. */
 export interface Plan<S = unknown> {
-  /** The state of one target is born here. `before`: that of a layer with `branches` which this one replaces, so that it can go on with what it knows. */
-  newState(before?: S): S;
+  /**
+   * The state of one target is born here. `before`: that of a layer with `branches` which this one replaces, so that it can go on with what it knows. `id`:
+   * which state it is, equal in every process that runs the policy, whatever its revision.
+   */
+  newState(before?: S, id?: string): S;
   /**
    * The layer for the target that has this state. `branches`: what is behind it, where it has branches. `budget`: that of the policy's retry, which all who
    * send more than once keep to.

@@ -3,7 +3,7 @@ import { type Condition, CONDITIONS, GRPC_STATUSES } from "../policy/conditions.
 import { PolicyError } from "../policy/error.ts";
 import { Code, codeName, codeOfHttpStatus } from "./codes.ts";
 import type { End } from "./end.ts";
-import type { Failure, Outcome } from "./outcome.ts";
+import type { Failure, Head, Outcome } from "./outcome.ts";
 import type { Signal } from "./signal.ts";
 
 const bits = Object.fromEntries(CONDITIONS.map((word, index) => [word, 2 ** index])) as Readonly<Record<Condition, number>>; // the cast: every word has got a bit
@@ -59,20 +59,11 @@ export function httpOutcome<R>(
   retryAfterMs: number | undefined,
   end: End | undefined,
   discard: (response: R) => void,
+  head?: Head,
 ): Outcome<R> {
-  if (status < 400) return { ok: true, response, status, end, discard };
-  return {
-    ok: false,
-    code: codeOfHttpStatus(status),
-    by: "peer",
-    sent: true,
-    conditions: conditionsOfHttpStatus(status),
-    status,
-    response,
-    retryAfterMs,
-    end,
-    discard,
-  };
+  if (status < 400) return { ok: true, response, status, head, end, discard };
+  const [code, conditions] = [codeOfHttpStatus(status), conditionsOfHttpStatus(status)];
+  return { ok: false, code, by: "peer", sent: true, conditions, status, head, response, retryAfterMs, end, discard };
 }
 
 /** How far an attempt at an RPC came before it failed: to no connection, to a stream that the peer refused, to a stream that broke, to an answer. */

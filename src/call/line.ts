@@ -3,9 +3,10 @@ import type { Timers } from "./clock.ts";
 import type { Signal } from "./signal.ts";
 
 /** How waiting ended. */
-export type Turn = "granted" | "timeout" | "aborted";
+export type Turn = "granted" | "dismissed" | "timeout" | "aborted";
 
 interface Waiter {
+  readonly weight: number;
   readonly settle: (turn: Turn) => void;
   before: Waiter | undefined;
   behind: Waiter | undefined;
@@ -14,10 +15,16 @@ interface Waiter {
 export interface Line {
   /** How many wait. */
   length(): number;
+  /** What all who wait weigh together. */
+  weight(): number;
+  /** What the first who waits weighs; 0: nobody waits. */
+  first(): number;
   /** Waits for a turn; the caller has seen that there is room. */
-  wait(timeoutMs: number, signal: Signal | undefined): Promise<Turn>;
+  wait(timeoutMs: number, signal: Signal | undefined, weight?: number): Promise<Turn>;
   /** Gives the first who waits its turn; false: nobody waits. */
   grant(): boolean;
+  /** Sends all away who wait. */
+  dismiss(): void;
 }
 
 /** A linked list, so that whoever leaves from the middle leaves nothing behind. */
@@ -25,27 +32,33 @@ export function newLine(timers: Timers, onEmpty?: () => void): Line {
   let first: Waiter | undefined;
   let last: Waiter | undefined;
   let length = 0;
+  let total = 0;
   const join = (waiter: Waiter): void => {
     waiter.before = last;
     if (last === undefined) first = waiter;
     else last.behind = waiter;
     last = waiter;
     length++;
+    total += waiter.weight;
   };
-  const leave = ({ before, behind }: Waiter): void => {
+  const leave = ({ before, behind, weight }: Waiter): void => {
     if (before === undefined) first = behind;
     else before.behind = behind;
     if (behind === undefined) last = before;
     else behind.before = before;
     length--;
+    total -= weight;
     if (length === 0) onEmpty?.();
   };
   return {
     length: () => length,
-    wait: (timeoutMs, signal) => {
+    weight: () => total,
+    first: () => first?.weight ?? 0,
+    wait: (timeoutMs, signal, weight = 1) => {
       if (signal?.aborted === true) return Promise.resolve("aborted");
       return new Promise((resolve) => {
         const waiter: Waiter = {
+          weight,
           before: undefined,
           behind: undefined,
           settle: (turn) => {
@@ -65,6 +78,9 @@ export function newLine(timers: Timers, onEmpty?: () => void): Line {
       if (first === undefined) return false;
       first.settle("granted");
       return true;
+    },
+    dismiss: () => {
+      while (first !== undefined) first.settle("dismissed");
     },
   };
 }

@@ -3,6 +3,24 @@ import type { LayerKind } from "../policy/policy.ts";
 import type { Code } from "./codes.ts";
 import type { End } from "./end.ts";
 
+/** Fields of a response's head; names in lower case. */
+export interface Head {
+  get(name: string): string | null | undefined;
+}
+
+/** Where a limit stood when it refused. */
+export interface LimitState {
+  /** How many calls may start at once after a quiet time. */
+  readonly burst: number;
+  /** How many may start per `perMs`. */
+  readonly rate: number;
+  readonly perMs: number;
+  /** How many could start now: 0, or fewer than this call counts for. */
+  readonly remaining: number;
+  /** How long until this call could start; absent: it never can, since it counts for more than `burst`. */
+  readonly resetMs: number | undefined;
+}
+
 /** A response made here, not by the peer; each transport turns it into its own kind. */
 export interface Reply {
   readonly status: number;
@@ -15,6 +33,8 @@ export interface Reply {
 interface Settled<R> {
   /** HTTP status, where the peer (or a fault in its place) gave one. */
   readonly status?: number | undefined;
+  /** The fields of the response's head, where the transport has them. */
+  readonly head?: Head | undefined;
   /** Name of the policy whose `fallback` layer answered. */
   readonly fallback?: string | undefined;
   /** Set where the response goes on after its head; it ends once, and never fails. Absent: it is over. */
@@ -46,6 +66,8 @@ export interface Failure<R> extends Settled<R> {
   readonly cause?: unknown;
   /** How long the peer or the refusing layer asks to wait; `Infinity`: the peer asks that it never be sent again. */
   readonly retryAfterMs?: number | undefined;
+  /** Set where a rate limit refused: what an inbound refusal says in `RateLimit` fields. */
+  readonly limit?: LimitState | undefined;
   /** Name of the layer that made it. */
   readonly layer?: string | undefined;
 }

@@ -8,6 +8,8 @@ import type { AnswerStore } from "./answers.ts";
 export interface SharedStore {
   /** Where it is, without user and password. */
   readonly address: string;
+  /** How many processes share, as long as the store has not said. */
+  readonly processes: number;
   /** A limit over all processes that give the same id. Cheap to ask for: nothing is done before the first `take`. */
   readonly limit: (id: string, rule: SharedRule) => SharedLimit;
   readonly hints: SharedHints;

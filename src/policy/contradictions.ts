@@ -41,6 +41,14 @@ export function contradictions(input: unknown, path: string): CodedIssue[] {
     if (kind === "breaker" && ms(layer["maxOpenFor"]) < (ms(layer["openFor"]) || 5_000)) {
       issues.push({ code: "PM0303", path: `${where}.maxOpenFor`, message: "is shorter than openFor", hint: "it is what openFor grows to" });
     }
+    if (kind === "rateLimit" && layer["onStoreLoss"] !== undefined && layer["shared"] !== true) {
+      issues.push({
+        code: "PM0314",
+        path: `${where}.onStoreLoss`,
+        message: "is without a store to lose",
+        hint: "add shared: true, or remove it",
+      });
+    }
     const { min } = (layer["adaptive"] ?? {}) as { min?: unknown }; // the cast: any value can be asked
     const { limit } = layer;
     if (kind === "bulkhead" && typeof min === "number" && typeof limit === "number" && min > limit) {

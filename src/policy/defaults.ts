@@ -4,6 +4,7 @@ import { adaptiveDefaults } from "../layers/bulkhead/definition.ts";
 import { fallbackDefaults } from "../layers/fallback/definition.ts";
 import { hedgeDefaults } from "../layers/hedge/definition.ts";
 import { idempotencyDefaults } from "../layers/idempotency/definition.ts";
+import { rateLimitDefaults } from "../layers/rateLimit/definition.ts";
 import { retryDefaults } from "../layers/retry/definition.ts";
 import { routeDefaults } from "../layers/route/definition.ts";
 import { sidecarDefaults } from "../layers/sidecar/definition.ts";
@@ -16,12 +17,15 @@ const queueOf = (queue: Queue | undefined): Required<Queue> | false => (queue ==
 /** What each kind takes where its definition says nothing. `false`: it does without. */
 const filled = {
   trace: () => ({}),
-  rateLimit: ({ rate, per, burst, queue, key, shadow }) => ({
+  rateLimit: ({ rate, per, burst, queue, key, cost, shared, onStoreLoss, learn, shadow }) => ({
     rate,
     per,
     burst: burst ?? Math.max(1, Math.ceil(rate)),
     queue: queueOf(queue),
     key: key ?? (false as const),
+    cost: cost ?? (false as const),
+    shared: shared === true ? { onStoreLoss: onStoreLoss ?? rateLimitDefaults.onStoreLoss } : (false as const),
+    learn: learn ?? false,
     shadow: shadow ?? false,
   }),
   bulkhead: ({ limit, queue, adaptive, shadow }) => ({
@@ -55,7 +59,7 @@ const filled = {
     budget: budget === false ? (false as const) : { ...hedgeDefaults.budget, ...budget },
     buffer: buffer ?? hedgeDefaults.buffer,
   }),
-  breaker: ({ trip, openFor, maxOpenFor, probes, on, shadow }) => {
+  breaker: ({ trip, openFor, maxOpenFor, probes, on, shared, shadow }) => {
     const open = openFor ?? breakerDefaults.openFor;
     return {
       trip: trip ?? breakerDefaults.trip,
@@ -63,6 +67,7 @@ const filled = {
       maxOpenFor: maxOpenFor ?? open,
       probes: probes ?? breakerDefaults.probes,
       on: on ?? breakerDefaults.on,
+      shared: shared ?? false,
       shadow: shadow ?? false,
     };
   },

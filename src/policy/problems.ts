@@ -60,6 +60,7 @@ export const problems = {
   PM0311: error("An endpoint stands twice in one list"),
   PM0312: error("A hedge has a budget beside that of a retry"),
   PM0313: error("The lowest limit of a bulkhead is above its limit"),
+  PM0314: error("onStoreLoss stands in a limit that is not shared"),
 
   PM0501: warning("A timeout never falls due"),
   PM0502: warning("The retry or the hedge has no budget"),
@@ -83,6 +84,8 @@ export const problems = {
 
   PM0530: warning("A layer cannot be run on calls that come in"),
   PM0531: warning("A field is about calls that come in, and there are none"),
+
+  PM0540: warning("A shared limit has too small a burst to be leased"),
 } as const satisfies Readonly<Record<string, Problem>>;
 
 export type ProblemCode = keyof typeof problems;

@@ -11,6 +11,7 @@ import { breakerOutside, limiterInside } from "./warnings/order.ts";
 import { doneTwice, keyInside, nested, noBudget, noEffect, repeatsNone } from "./warnings/retries.ts";
 import { entriesNeverReached } from "./warnings/routes.ts";
 import { nothingBehind, secondSeam, wrongSide } from "./warnings/seams.ts";
+import { burstTooSmall } from "./warnings/shared.ts";
 import { neverDue, noTimeForAttempts, noTimeout } from "./warnings/timeouts.ts";
 
 const rules: readonly Rule[] = [
@@ -34,6 +35,7 @@ const rules: readonly Rule[] = [
   wrongSide,
   unfitForInbound,
   nothingComesIn,
+  burstTooSmall,
 ];
 
 /** The warnings about these policies, policy by policy; `paths`: where each of them is. */

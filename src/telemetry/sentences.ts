@@ -63,9 +63,19 @@ const sentences: { readonly [K in LayerKind]: Readonly<Record<string, Sentence>>
     "key-forgotten": () => "let go of a key to make room, before its time",
   },
   rateLimit: {
-    refused: ({ rate, per, burst, retryAfterMs }) => `refused: over ${rate} per ${per} (burst ${burst}); room again in ${ms(retryAfterMs)}`,
+    refused: ({ rate, per, burst, retryAfterMs, cost, peerRemaining }) => {
+      const counts = cost === undefined ? "" : `, and it counts for ${cost}`;
+      if (retryAfterMs === undefined) return `refused: it counts for ${cost}, more than ever pass at once (burst ${burst})`;
+      const peer =
+        peerRemaining === undefined
+          ? `over ${rate} per ${per} (burst ${burst})`
+          : `the peer says that ${counted(peerRemaining, "call")} remained`;
+      return `refused: ${peer}${counts}; room again in ${ms(retryAfterMs)}`;
+    },
     queued: ({ waiting, waitMs }) => `put in the queue behind ${counted(waiting, "call")}, for about ${ms(waitMs)}`,
     admitted: ({ waitedMs }) => `let through after ${ms(waitedMs)} in the queue`,
+    "store-lost": ({ error, onStoreLoss }) => `goes on without its store (${onStoreLoss}): ${error}`,
+    "store-back": ({ store, awayMs }) => `shares with ${store} again, after ${ms(awayMs)}`,
   },
   bulkhead: {
     refused: (detail) => `refused: ${limiterState(detail)}`,
@@ -110,6 +120,7 @@ const sentences: { readonly [K in LayerKind]: Readonly<Record<string, Sentence>>
   breaker: {
     opened: (detail) => `opened for ${ms(detail["openForMs"])}: ${why(detail)}`,
     "half-opened": ({ probes }) => `half-opened: ${counted(probes, "probe")} may pass`,
+    hinted: ({ probes }) => `half-opened, since another process has opened its own: ${counted(probes, "probe")} may pass`,
     closed: () => "closed: the probes succeeded",
     refused: (detail) => {
       const { phase, retryAfterMs } = detail;

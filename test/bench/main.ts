@@ -22,6 +22,7 @@ const benches: readonly (readonly [name: string, ...flags: string[]])[] = [
   ["telemetry"],
   ["targets"],
   ["rate-limit"],
+  ["shared"],
   ["route"],
   ["wire"],
   ["cold-import"],

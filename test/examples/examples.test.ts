@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { noRedis } from "../harness/redis.ts";
 
 const root = join(import.meta.dirname, "../..");
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
@@ -229,6 +230,24 @@ describe("the demo", () => {
     for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
   });
 
+  test("shared: three processes keep to one limit, with Redis and without", { skip: noRedis }, async () => {
+    const { code, stdout, stderr } = await run("examples/demo/main.ts", ["shared", "--seconds", "5"]);
+    assert.equal(stderr, "");
+    assert.equal(code, 0);
+    for (const [span, burst] of [
+      ["before", 30],
+      ["without", 0],
+      ["after", 30],
+    ] as const) {
+      const [, numbers = ""] = new RegExp(`^ {2}${span} +((?:\\d+ *){4})$`, "m").exec(stdout) ?? [];
+      const [, , , together = 0] = numbers.trim().split(/ +/).map(Number);
+      assert.ok(together > 0 && together <= 150 * 1.1 + burst, `${span}: ${together} a second\n${stdout}`); // a span is 1.7 s, in which the burst comes on top
+    }
+    assert.match(stdout, /^ {2}Redis +·+x+·+$/m);
+    assert.match(stdout, /store lost at/);
+    for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
+  });
+
   test("ends with its servers and calls when it is interrupted", async () => {
     let interrupted = false;
     const { code, stdout, stderr } = await run("examples/demo/main.ts", [], (output, kill) => {
@@ -250,7 +269,7 @@ describe("the demo", () => {
     assert.match(wrong.stderr, /--seconds must be a number/);
     assert.equal(wrong.code, 1);
     const lost = await run("examples/demo/main.ts", ["roote"]);
-    assert.match(lost.stderr, /there are "grpc", "route" and "move"/);
+    assert.match(lost.stderr, /there are "grpc", "route", "move" and "shared"/);
     assert.equal(lost.code, 1);
   });
 });

@@ -6,8 +6,9 @@ import { abortedOutcome, errorOutcome, httpOutcome } from "../../src/call/classi
 import { systemTimers, type Timers } from "../../src/call/clock.ts";
 import { type End, newEnd } from "../../src/call/end.ts";
 import { seededRandom } from "../../src/call/env.ts";
+import type { SharedStore } from "../../src/call/shared.ts";
 import { newRecord } from "../../src/call/record.ts";
-import type { Failure, Outcome, Success } from "../../src/call/outcome.ts";
+import type { Failure, Head, Outcome, Success } from "../../src/call/outcome.ts";
 import { compilePolicy, type NamedLayers, type Stateful } from "../../src/compile.ts";
 import { definePolicy } from "../../src/policy/define.ts";
 import type { LayerDefinition } from "../../src/policy/policy.ts";
@@ -24,8 +25,11 @@ const drop = (reply: Reply): void => {
 };
 
 /** A response with a status; one with an `end` goes on after its head. */
-export function answer(status = 200, more: { readonly end?: End; readonly retryAfterMs?: number } = {}): Outcome<Reply> {
-  return httpOutcome<Reply>({ dropped: 0 }, status, more.retryAfterMs, more.end, drop);
+export function answer(
+  status = 200,
+  more: { readonly end?: End; readonly retryAfterMs?: number; readonly head?: Head } = {},
+): Outcome<Reply> {
+  return httpOutcome<Reply>({ dropped: 0 }, status, more.retryAfterMs, more.end, drop, more.head);
 }
 
 export const ok: Answer = () => answer(200);
@@ -70,12 +74,13 @@ export interface BareOptions {
   readonly now?: () => number;
   readonly random?: () => number;
   readonly timers?: Timers;
+  readonly shared?: SharedStore;
 }
 
 /** Compiles the layers and puts a script beneath them. Time is `Date.now`, so that a stopped clock counts. */
 export function bare(
   layers: readonly LayerDefinition[],
-  { now = () => Date.now(), random = seededRandom(1), timers = systemTimers }: BareOptions = {},
+  { now = () => Date.now(), random = seededRandom(1), timers = systemTimers, shared }: BareOptions = {},
 ): Bare {
   const reports: (Report & { readonly call: Call | undefined })[] = [];
   const sent: Call[] = [];
@@ -87,6 +92,7 @@ export function bare(
     timers,
     random,
     report: (call: Call | undefined, report: Report) => void reports.push({ ...report, call }),
+    ...(shared === undefined ? {} : { shared }),
   };
   const compiled = compilePolicy(definePolicy({ name: "bare", layers }), env, named);
   const send: Next<unknown> = (call) => {

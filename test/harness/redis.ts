@@ -26,7 +26,7 @@ export interface RedisServer {
 
 /** Starts one; `down`: only by `start`. */
 export async function openRedis(
-  t: TestContext,
+  t: Pick<TestContext, "after">,
   { args = [], down = false }: { readonly args?: readonly string[]; readonly down?: boolean } = {},
 ): Promise<RedisServer> {
   const port = await freePort();

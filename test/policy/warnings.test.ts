@@ -220,6 +220,15 @@ const rows: Partial<Record<ProblemCode, Readonly<Record<string, Row>>>> = {
     },
     "a budget by share alone": { layers: [call, retry({ budget: { min: 0 } })] },
   },
+  PM0540: {
+    "a bucket that is full before anybody asks": {
+      layers: [rateLimit({ rate: 1_000, per: "1s", burst: 24, shared: true })],
+      says: ["layers[0].burst", /^a burst of 24 is 24 ms of 1000 per 1s: processes lease their part every 25ms/],
+    },
+    "one that holds long enough": { layers: [rateLimit({ rate: 1_000, per: "1s", burst: 25, shared: true })] },
+    "a rate of less than a call in that time": { layers: [rateLimit({ rate: 30, per: "1s", burst: 1, shared: true })] },
+    "a limit of one process": { layers: [rateLimit({ rate: 1_000, per: "1s", burst: 1 })] },
+  },
   PM0515: {
     "a key inside retry": {
       layers: [call, retry(), idempotency()],

@@ -17,8 +17,11 @@ type Words<K extends LayerKind> = (settings: Settings<K>, where: Where) => reado
 
 const words: { readonly [K in LayerKind]: Words<K> } = {
   trace: () => ["one span for the call, one for each attempt beneath it"],
-  rateLimit: ({ rate, per, burst, queue, key }, where) => [
+  rateLimit: ({ rate, per, burst, queue, key, cost, shared, learn }, where) => [
     `${rate} ${seen(where)} per ${per}, ${burst} at once${key === false ? "" : `, apart by the header ${key.header}`}`,
+    ...(cost === false ? [] : [`each counts for the number in the header ${cost.header}`]),
+    ...(shared === false ? [] : [`over all processes that share a store; ${STORE_LOSS[shared.onStoreLoss]} while it is away`]),
+    ...(learn ? ["slower by what the peer says of its own limit"] : []),
     queueWords(queue),
   ],
   bulkhead: ({ limit, queue, adaptive }, where) => [
@@ -45,10 +48,11 @@ const words: { readonly [K in LayerKind]: Words<K> } = {
     budgetOf !== undefined ? `the budget is that of layer ${budgetOf}` : budgetWords(budget),
     `streamed bodies are kept up to ${bytes(buffer)}`,
   ],
-  breaker: ({ trip, openFor, maxOpenFor, probes, on }, where) => [
+  breaker: ({ trip, openFor, maxOpenFor, probes, on, shared }, where) => [
     ...(Array.isArray(trip) ? (trip as readonly Trip[]) : [trip as Trip]).map((one) => tripWords(one, where)), // the casts: isArray does not narrow readonly lists
     `stays open for ${openFor}${maxOpenFor === openFor ? "" : `, doubled each time up to ${maxOpenFor}`}, then ${counted(probes, "probe decides", "probes decide")}`,
     `failures are ${on.join(", ")}`,
+    ...(shared ? ["tells other processes when it opens, and tries with care when they tell"] : []),
   ],
   fallback: ({ on, response }) => [
     "target" in response ? `asks ${response.target} in place of a failure` : `answers ${response.status} in place of a failure`,
@@ -121,6 +125,8 @@ function bytes(count: number): string {
   if (count >= 1_048_576) return `${round(count / 1_048_576)} MiB`;
   return count >= 1_024 ? `${round(count / 1_024)} KiB` : `${count} bytes`;
 }
+
+const STORE_LOSS = { local: "a fair share of it", open: "no limit", closed: "no call" } as const;
 
 export function layerWords(layer: LayerDefinition, where: Where): readonly string[] {
   // the cast: the table pairs each kind with the words for its settings

@@ -51,6 +51,11 @@ export interface BreakerOptions extends Refusing {
   readonly probes?: number;
   /** Which outcomes are failures of the peer. Default `5xx`, `reset`, `timeout` and gRPC's unavailable, internal, unknown, deadline-exceeded, data-loss. */
   readonly on?: readonly (Condition | number)[];
+  /**
+   * Tell other processes of an opening, and try the peer with care when they tell: closed becomes half-open, so a wrong hint costs no more than the probes. Needs
+   * `createClient({ shared })`; without a store, or while it is away, each process finds out for itself. Default false.
+   */
+  readonly shared?: boolean;
 }
 
 export interface BreakerDefinition extends BreakerOptions {
@@ -104,6 +109,7 @@ export const breakerSchema = (z: Zod): ZodType<BreakerDefinition> =>
     maxOpenFor: z.exactOptional(duration(z)),
     probes: z.exactOptional(integer(z, 1, 1_000)),
     on: z.exactOptional(outcomes(z)),
+    shared: z.exactOptional(z.boolean({ error: "must be true or false" })),
   });
 
 export const breakerDurations = ["trip.window", "trip.slowerThan", "openFor", "maxOpenFor"] as const;

@@ -26,7 +26,15 @@ interface State {
   probesBad: number;
   /** One for each trip. */
   readonly counts: readonly unknown[];
+  /** Which breaker it is, in every process; where it is shared. */
+  readonly id: string | undefined;
+  /** When it last heeded a hint. */
+  hintedAt: number;
+  deafen: (() => void) | undefined;
 }
+
+/** What others are told. */
+const OPENED = "opened";
 
 const none: Readonly<Record<string, unknown>> = {};
 
@@ -34,6 +42,7 @@ export const buildBreaker: Build<BreakerDefinition, State> = (definition, env, {
   const { probes = breakerDefaults.probes, shadow = false } = definition;
   const openFor = durationMs(definition.openFor ?? breakerDefaults.openFor);
   const maxOpenFor = Math.max(openFor, definition.maxOpenFor === undefined ? 0 : durationMs(definition.maxOpenFor));
+  const hints = definition.shared === true && !shadow ? env.shared?.hints : undefined;
   const failed = matcher(definition.on ?? breakerDefaults.on);
   const trips: readonly Tally[] = tallies(definition.trip ?? breakerDefaults.trip);
   const slowerThan = Math.min(...trips.map((trip) => trip.slowerThan));
@@ -54,6 +63,15 @@ export const buildBreaker: Build<BreakerDefinition, State> = (definition, env, {
     it.reopensAt = now + growing;
     it.why = why;
     enter(it, "open", call, "opened", { ...why, openForMs: growing });
+    if (it.id !== undefined) hints?.tell(it.id, OPENED);
+  }
+
+  /** Another process has opened its breaker: this one tries the peer with care. Once in `openFor`, so that no flood of hints keeps it half-open. */
+  function heed(it: State, hint: string): void {
+    const now = env.now();
+    if (hint !== OPENED || it.phase !== "closed" || now < it.hintedAt + openFor) return;
+    it.hintedAt = now;
+    enter(it, "half-open", undefined, "hinted", { probes });
   }
 
   function close(it: State, call: Call | undefined, what: string): void {
@@ -111,18 +129,27 @@ export const buildBreaker: Build<BreakerDefinition, State> = (definition, env, {
     return { ok: false, code: Code.UNAVAILABLE, by: "breaker", sent: false, conditions: REFUSAL, retryAfterMs, layer: label };
   }
 
+  const newState = (id: string | undefined): State => ({
+    phase: "closed",
+    generation: 0,
+    openings: 0,
+    reopensAt: 0,
+    why: none,
+    begun: [],
+    probesGood: 0,
+    probesBad: 0,
+    counts: trips.map((trip) => trip.newCount()),
+    id,
+    hintedAt: Number.NEGATIVE_INFINITY,
+    deafen: undefined,
+  });
+
   return {
-    newState: () => ({
-      phase: "closed",
-      generation: 0,
-      openings: 0,
-      reopensAt: 0,
-      why: none,
-      begun: [],
-      probesGood: 0,
-      probesBad: 0,
-      counts: trips.map((trip) => trip.newCount()),
-    }),
+    newState: (_before, id) => {
+      const state = newState(hints === undefined ? undefined : id);
+      if (state.id !== undefined) state.deafen = hints?.hear(state.id, (hint) => heed(state, hint));
+      return state;
+    },
     layer: (it) => (next) => (call) => {
       const startedAt = env.now();
       const wait = waitAt(it, startedAt, call);
@@ -144,6 +171,7 @@ export const buildBreaker: Build<BreakerDefinition, State> = (definition, env, {
       const hangsAt = (begun[0] ?? now) + openFor;
       return begun.length + probesGood + probesBad >= probes && now < hangsAt ? hangsAt : 0;
     },
+    ...(hints === undefined ? {} : { close: ({ deafen }: State) => deafen?.() }),
     show: (it) => ({
       status: () => {
         const now = env.now();

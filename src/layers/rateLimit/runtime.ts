@@ -1,74 +1,74 @@
-// The rateLimit layer at work. It is ours: see docs/decisions/0003-rate-limit-is-gcra.md.
+// The rateLimit layer at work. It is ours: see docs/decisions/0003-rate-limit-is-gcra.md; where processes share it, 0008-shared-limits-are-leased.md.
 import type { Build } from "../../call/build.ts";
 import { type Call, fieldOf } from "../../call/call.ts";
 import { gaveUpOutcome, REFUSAL } from "../../call/classify.ts";
 import { Code } from "../../call/codes.ts";
-import { type Line, newLine } from "../../call/line.ts";
-import type { Failure } from "../../call/outcome.ts";
+import { newLine } from "../../call/line.ts";
+import type { Failure, Outcome } from "../../call/outcome.ts";
 import { durationMs } from "../../policy/duration.ts";
 import { QUEUE_TIMEOUT } from "../../policy/schema.ts";
-import type { RateLimitDefinition } from "./definition.ts";
-import { type Gcra, gcraRule, gcraSpend, gcraWait } from "./gcra.ts";
+import { ASKED, type Cell, gcraMeter, type Meter } from "./cell.ts";
+import { allCells, cellFor, type Cells, waitingIn } from "./cells.ts";
+import { type RateLimitDefinition, rateLimitDefaults } from "./definition.ts";
+import { gcraRule } from "./gcra.ts";
+import { leasedMeter } from "./leases.ts";
+import { learned, paceSpend, paceWait } from "./pace.ts";
 
-/** How many values of a key header are told apart; further ones share one count until others have been idle. */
-const MOST_KEYS = 10_000;
+/** How many calls wait for an answer of the store, where no queue says otherwise, and for how long at most: a store answers sooner, or is away. */
+const MOST_ASKING = 10_000;
+const LONGEST_ASKING_MS = 10_000;
 
-interface Cell extends Gcra {
-  line: Line | undefined;
-  timer: unknown;
-}
-
-const newCell = (): Cell => ({ due: 0, line: undefined, timer: undefined });
-
-/** The limiter of one target. */
-interface State {
-  /** For calls that no key tells apart. */
-  readonly whole: Cell;
-  readonly cells: Map<string, Cell> | undefined;
-}
-
-const cellsOf = ({ whole, cells }: State): readonly Cell[] => [whole, ...(cells?.values() ?? [])];
-
-export const buildRateLimit: Build<RateLimitDefinition, State> = (definition, env, { label }) => {
-  const { rate, key, queue, shadow = false } = definition;
+export const buildRateLimit: Build<RateLimitDefinition, Cells<Cell>> = (definition, env, { label }) => {
+  const { rate, key, cost, queue, learn = false, shadow = false, onStoreLoss = rateLimitDefaults.onStoreLoss } = definition;
+  const perMs = durationMs(definition.per);
   const burst = definition.burst ?? Math.max(1, Math.ceil(rate));
-  const rule = gcraRule(rate, durationMs(definition.per), burst);
+  const rule = gcraRule(rate, perMs, burst);
   const header = key?.header.toLowerCase();
+  const costHeader = cost?.header.toLowerCase();
   const patience = durationMs(queue?.timeout ?? QUEUE_TIMEOUT);
+  const store = definition.shared === true ? env.shared : undefined;
+  let away = false;
+  let processesOf = (_cell: Cell): number => 1;
+  const meter = store === undefined ? (gcraMeter(rule) as Meter<Cell>) : leased(store); // the cast: only the meter that made a cell gets to see it
 
-  function cellOf({ whole, cells }: State, call: Call, now: number): Cell {
-    if (header === undefined || cells === undefined) return whole;
-    const value = fieldOf(call, header);
-    if (value === undefined) return whole;
-    const found = cells.get(value);
-    if (found !== undefined) return found;
-    if (cells.size >= MOST_KEYS) dropIdle(cells, now);
-    if (cells.size >= MOST_KEYS) return whole;
-    const cell = newCell();
-    cells.set(value, cell);
-    return cell;
-  }
-
-  /** A cell whose credit is full again is as good as none. Looks at the oldest few only, so a flood of keys stays cheap. */
-  function dropIdle(cells: Map<string, Cell>, now: number): void {
-    let looked = 0;
-    for (const [value, cell] of cells) {
-      if (cell.due <= now && (cell.line?.length() ?? 0) === 0) cells.delete(value);
-      else {
-        cells.delete(value);
-        cells.set(value, cell);
-      }
-      if (++looked >= 8) return;
-    }
+  function leased(shared: NonNullable<typeof store>): Meter<Cell> {
+    const made = leasedMeter({
+      env,
+      store: shared,
+      rule: { intervalMs: rule.interval, burst },
+      onStoreLoss,
+      pump,
+      lost: (error) => {
+        if (away) return;
+        away = true;
+        env.report(undefined, {
+          layer: label,
+          kind: "rateLimit",
+          what: "store-lost",
+          detail: { store: shared.address, onStoreLoss, error: error instanceof Error ? error.message : String(error) },
+        });
+      },
+      back: (awayMs) => {
+        if (!away) return;
+        away = false;
+        env.report(undefined, { layer: label, kind: "rateLimit", what: "store-back", detail: { store: shared.address, awayMs } });
+      },
+    });
+    processesOf = (cell) => (cell as ReturnType<typeof made.newCell>).processes; // the cast: this meter made it
+    return made;
   }
 
   function report(call: Call, what: "refused" | "queued" | "admitted", detail: Readonly<Record<string, unknown>>): void {
     env.report(call, { layer: label, kind: "rateLimit", what: shadow ? `would-be-${what}` : what, detail });
   }
 
-  /** `undefined` in shadow. */
-  function refusal(call: Call, waitMs: number): Failure<never> | undefined {
-    report(call, "refused", { rate, per: definition.per, burst, retryAfterMs: Math.ceil(waitMs) });
+  /** `undefined` in shadow. `waitMs` `undefined`: it never passes. */
+  function refusal(call: Call, cell: Cell, waitMs: number | undefined, permits: number): Failure<never> | undefined {
+    const now = env.now();
+    const retryAfterMs = waitMs === undefined ? undefined : Math.max(1, Math.ceil(waitMs));
+    const paced = paceWait(cell.pace, permits, now) > 0 ? { peerRemaining: cell.pace?.remaining } : {};
+    const weighed = costHeader === undefined ? {} : { cost: permits };
+    report(call, "refused", { rate, per: definition.per, burst, retryAfterMs, ...weighed, ...paced });
     if (shadow) return undefined;
     return {
       ok: false,
@@ -76,75 +76,125 @@ export const buildRateLimit: Build<RateLimitDefinition, State> = (definition, en
       by: "rateLimit",
       sent: false,
       conditions: REFUSAL,
-      retryAfterMs: Math.ceil(waitMs),
+      retryAfterMs,
+      limit: { burst, rate, perMs, remaining: Math.min(permits - 1, meter.status(cell, now).available), resetMs: retryAfterMs },
       layer: label,
     };
   }
 
-  /** Wakes the first in line when its time has come, and arms the timer for the next. */
+  function costOf(call: Call): number {
+    const value = costHeader === undefined ? undefined : fieldOf(call, costHeader);
+    if (value === undefined || !/^[1-9]\d{0,8}$/.test(value)) return 1;
+    return Number(value);
+  }
+
+  function waitFor(cell: Cell, permits: number, now: number): number {
+    const paced = paceWait(cell.pace, permits, now);
+    if (paced > 0) return paced;
+    return meter.wait(cell, permits, now);
+  }
+
+  function spend(cell: Cell, permits: number, now: number): void {
+    meter.spend(cell, permits, now);
+    paceSpend(cell.pace, permits, now);
+  }
+
+  /** Gives those who wait their turn as it comes, and arms the timer for the next. */
   function pump(cell: Cell): void {
+    env.timers.clearTimer(cell.timer);
     cell.timer = undefined;
     while (cell.line !== undefined && cell.line.length() > 0) {
       const now = env.now();
-      const wait = gcraWait(cell, rule, now);
+      const permits = cell.line.first();
+      const wait = waitFor(cell, permits, now);
+      if (wait === ASKED) return;
       if (wait > 0) {
+        if (queue === undefined) return cell.line.dismiss(); // they only waited for the store's answer
         cell.timer = env.timers.setTimer(() => pump(cell), Math.ceil(wait));
         return;
       }
-      gcraSpend(cell, rule, now);
+      spend(cell, permits, now);
       cell.line.grant();
     }
   }
 
-  async function queued(cell: Cell, call: Call): Promise<Failure<never> | undefined> {
+  /** `asked`: only until the store has answered, unless there is a queue. */
+  async function queued(cell: Cell, call: Call, permits: number, asked: boolean): Promise<Failure<never> | undefined> {
     const line = (cell.line ??= newLine(env.timers, () => {
       env.timers.clearTimer(cell.timer);
       cell.timer = cell.line = undefined;
     }));
     const since = env.now();
-    const turn = line.wait(patience, call.signal);
-    if (cell.timer === undefined) pump(cell);
+    const turn = line.wait(queue === undefined ? LONGEST_ASKING_MS : patience, call.signal, permits);
+    if (cell.timer === undefined && !asked) pump(cell);
     const how = await turn;
     if (how === "granted") {
-      report(call, "admitted", { waitedMs: env.now() - since });
+      if (!asked) report(call, "admitted", { waitedMs: env.now() - since });
       return undefined;
     }
+    if (waitingIn(cell) > 0 && how !== "dismissed") pump(cell); // who is first now may count for less
     if (how === "aborted") return gaveUpOutcome(call.signal);
-    return refusal(call, gcraWait(cell, rule, env.now()) + (cell.line?.length() ?? 0) * rule.interval);
+    const now = env.now();
+    const ahead = cell.line?.weight() ?? 0;
+    return refusal(call, cell, Math.max(rule.interval, waitFor(cell, ahead + permits, now)), permits);
   }
 
+  const watched = (cell: Cell, outcome: Promise<Outcome<unknown>>): Promise<Outcome<unknown>> =>
+    outcome.then((came) => {
+      cell.pace = learned(cell.pace, came, env.now(), processesOf(cell));
+      return came;
+    });
+
   return {
-    newState: () => ({ whole: newCell(), cells: header === undefined ? undefined : new Map() }),
-    layer: (state) => (next) => (call) => {
+    newState: (_before, id = "") => ({
+      whole: meter.newCell(id),
+      byKey: header === undefined ? undefined : new Map(),
+      make: (value) => meter.newCell(JSON.stringify([id, value])),
+      isIdle: (cell, now) => meter.isIdle(cell, now),
+    }),
+    layer: (state) => (bare) => (call) => {
       const now = env.now();
-      const cell = cellOf(state, call, now);
-      const waiting = cell.line?.length() ?? 0;
-      const wait = gcraWait(cell, rule, now) + waiting * rule.interval;
-      if (wait <= 0) {
-        gcraSpend(cell, rule, now);
+      const cell = cellFor(state, header === undefined ? undefined : fieldOf(call, header), now);
+      const next = learn ? (sent: Call) => watched(cell, bare(sent)) as ReturnType<typeof bare> : bare; // the cast: it is the same outcome
+      const permits = costHeader === undefined ? 1 : costOf(call);
+      const ahead = cell.line === undefined ? 0 : cell.line.weight();
+      meter.wanted?.(cell, permits);
+      const wait = permits > burst ? undefined : waitFor(cell, ahead + permits, now);
+      if (wait === 0) {
+        spend(cell, permits, now);
         return next(call);
       }
-      if (queue === undefined || waiting >= queue.size || wait > patience) {
-        const refused = refusal(call, wait);
+      const asked = wait === ASKED;
+      const waiting = waitingIn(cell);
+      if (
+        asked
+          ? waiting >= (queue?.size ?? MOST_ASKING)
+          : wait === undefined || queue === undefined || waiting >= queue.size || wait > patience
+      ) {
+        const refused = refusal(call, cell, asked ? rule.interval : wait, permits);
         return refused === undefined ? next(call) : Promise.resolve(refused);
       }
-      report(call, "queued", { waiting, waitMs: Math.ceil(wait) });
-      return shadow ? next(call) : queued(cell, call).then((refused) => refused ?? next(call));
+      if (!asked) report(call, "queued", { waiting, waitMs: Math.ceil(wait ?? 0) });
+      if (shadow) {
+        if (asked) meter.spend(cell, permits, now);
+        return next(call);
+      }
+      return queued(cell, call, permits, asked).then((refused) => refused ?? next(call));
     },
     show: (state) => ({
       status: () => {
         const now = env.now();
-        const waiting = cellsOf(state).reduce((sum, cell) => sum + (cell.line?.length() ?? 0), 0);
-        const credit = Math.floor((rule.tolerance + rule.interval - Math.max(0, state.whole.due - now)) / rule.interval);
-        return { available: Math.max(0, Math.min(burst, credit)), burst, waiting, keys: state.cells?.size ?? 0 };
+        const waiting = allCells(state).reduce((sum, cell) => sum + waitingIn(cell), 0);
+        const { available, ...more } = meter.status(state.whole, now);
+        return { available, burst, waiting, keys: state.byKey?.size ?? 0, ...more };
       },
       reset: () => {
-        const cells = cellsOf(state);
-        for (const cell of cells) cell.due = 0;
+        const cells = allCells(state);
         for (const cell of cells) {
-          env.timers.clearTimer(cell.timer);
-          pump(cell);
+          meter.reset(cell);
+          cell.pace = undefined;
         }
+        for (const cell of cells) pump(cell);
       },
     }),
   };

@@ -87,6 +87,17 @@ export function newBuckets(redis: Redis): OpenBucket {
 }
 
 type Command = (...args: unknown[]) => unknown;
+type Answer = (error: Error | null, reply?: unknown) => void;
+
+/** Redis 7 puts ERR before what a script says; without it Bottleneck knows that it is to set up a bucket again that was flushed or has expired. */
+const SAID = /^ERR (?=(?:SETTINGS_KEY_NOT_FOUND|UNKNOWN_CLIENT)$)/;
+
+const heard =
+  (answer: Answer): Answer =>
+  (error, reply) => {
+    if (error !== null && SAID.test(error.message)) error.message = error.message.replace(SAID, "");
+    answer(error, reply);
+  };
 
 /** What Bottleneck sees of a client: scripts go by the server's clock, and there is no subscriber, since nobody waits for a message. */
 function facade(redis: Redis): object {
@@ -105,7 +116,7 @@ function facade(redis: Redis): object {
       if (!lua.includes(CLIENTS_CLOCK)) throw new Error(`Bottleneck's script ${name} does not read the clock where it did`);
       redis.defineCommand(`bottleneck_${name}`, { lua: lua.replace(CLIENTS_CLOCK, SERVERS_CLOCK) });
       const command = (redis as unknown as Record<string, Command>)[`bottleneck_${name}`]; // the cast: it was just defined
-      seen[name] = (...args: unknown[]) => command?.apply(redis, args);
+      seen[name] = (...args: unknown[]) => command?.apply(redis, [...args.slice(0, -1), heard(args.at(-1) as Answer)]); // the cast: Bottleneck ends with its callback
     },
   };
   return seen;

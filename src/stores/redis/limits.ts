@@ -11,6 +11,9 @@ export interface Limits {
 /** How many buckets are held open; one that was not used for longest is opened anew when it is asked for again. */
 const MOST_OPEN = 1_024;
 
+/** How many answers a bucket waits for until it is open, one after the other. */
+const TO_OPEN = 3;
+
 /** How long the count of processes holds. */
 const COUNTED_FOR_MS = 1_000;
 
@@ -36,7 +39,7 @@ export function newLimits(link: Link): Limits {
       link.use(async (redis): Promise<Open> => {
         buckets ??= newBuckets(redis);
         return { bucket: await buckets(id, size), processes: 1, countedAt: Number.NEGATIVE_INFINITY };
-      });
+      }, TO_OPEN);
     open.set(key, opening); // the one used last stands last
     if (found === undefined) {
       opening.catch(() => {
@@ -58,6 +61,7 @@ export function newLimits(link: Link): Limits {
     const cost = (permits: number): number => Math.ceil(permits * intervalMs * UNITS_PER_MS);
     const size = Math.min(LARGEST_BUCKET, Math.max(cost(burst), 1));
 
+    /** One round trip where there is enough, two where there is less. */
     async function take(least: number, most: number): Promise<Taken> {
       const it = await opened(id, size);
       const { bucket } = it;

@@ -8,8 +8,8 @@ import type { RedisAddress } from "./address.ts";
 import type { TlsOptions } from "./options.ts";
 
 export interface Link {
-  /** Asks something of Redis. Rejects with {@link StoreAway} when it is away, or does not answer in time. */
-  use<T>(ask: (redis: Redis) => Promise<T>): Promise<T>;
+  /** Asks something of Redis. Rejects with {@link StoreAway} when it is away, or does not answer in time. `answers`: how many there are, one after the other. */
+  use<T>(ask: (redis: Redis) => Promise<T>, answers?: number): Promise<T>;
   /** The clock of the server, as well as it is known; milliseconds since 1970. */
   serverNow(): number;
   close(): void;
@@ -25,7 +25,10 @@ export interface LinkOptions {
 }
 
 const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 2_000;
+const LONGEST_PAUSE_MS = 1_000;
+
+/** How many answers a new connection waits for, one after the other. */
+const TO_CONNECT = 4;
 
 /** Errors of a server that cannot be worked with now, though it answers: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
 const UNUSABLE = /^(?:READONLY|LOADING|NOAUTH|WRONGPASS|MASTERDOWN|MISCONF|CLUSTERDOWN)\b/;
@@ -42,7 +45,6 @@ export function newLink({ address, timeoutMs, tls, keyPrefix, opened }: LinkOpti
     ...(address.tls ? { tls: { servername: host, ...tls } } : {}),
     lazyConnect: true,
     connectTimeout: timeoutMs,
-    commandTimeout: timeoutMs,
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -55,19 +57,24 @@ export function newLink({ address, timeoutMs, tls, keyPrefix, opened }: LinkOpti
   let pause = FIRST_PAUSE_MS;
   let timer: NodeJS.Timeout | undefined;
   let ahead = Date.now() - performance.now();
-  let connecting: Promise<void> = connect();
+  /** What the connection that is being made came upon: ioredis says no more than that it is closed. */
+  let cause: string | undefined;
   redis.on("error", (error: Error) => {
-    why = wordOf(error);
+    cause = wordOf(error);
   });
-  redis.on("end", () => lost(up ? "the connection was closed" : why));
+  redis.on("end", () => {
+    if (up) lost(cause ?? "the connection was closed");
+  });
+  let connecting: Promise<void> = connect();
 
   async function connect(): Promise<void> {
+    cause = undefined;
     try {
-      await within(timeoutMs * 2, open());
+      await within(timeoutMs * TO_CONNECT, open());
       up = true;
       pause = FIRST_PAUSE_MS;
     } catch (error) {
-      lost(wordOf(error));
+      lost(cause ?? wordOf(error));
     }
   }
 
@@ -94,17 +101,24 @@ export function newLink({ address, timeoutMs, tls, keyPrefix, opened }: LinkOpti
     );
     timer.unref();
     pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+    disconnect();
+  }
+
+  /** At once: a server that does not answer would not say goodbye either. Of a connection that is gone already ioredis would wait for the end. */
+  function disconnect(): void {
+    if (redis.status === "end") return;
     redis.disconnect();
+    redis.stream?.destroy();
   }
 
   const away = (): StoreAway => new StoreAway(`the store ${address.shown} is away: ${why}`);
 
   return {
-    use: async (ask) => {
+    use: async (ask, answers = 1) => {
       if (!up && !closed && timer === undefined) await connecting; // the first connection, or one that is being made
       if (!up || closed) throw away();
       try {
-        return await within(timeoutMs * 2, ask(redis));
+        return await within(timeoutMs * answers, ask(redis));
       } catch (error) {
         const reason = wordOf(error);
         if (!isReply(error) || UNUSABLE.test(reason)) lost(reason);
@@ -117,7 +131,7 @@ export function newLink({ address, timeoutMs, tls, keyPrefix, opened }: LinkOpti
       up = false;
       why = "it was closed";
       clearTimeout(timer);
-      redis.disconnect();
+      disconnect();
     },
   };
 }
@@ -127,10 +141,15 @@ const isReply = (error: unknown): boolean => error instanceof Error && error.nam
 
 const wordOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+/**
+ * A process that was busy for longer than that reads its sockets only after its timers have fallen due. So an answer that has come meanwhile still counts:
+ * the verdict waits until the sockets were read.
+ */
 async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer in ${ms} ms`)), ms);
+    const give = (): void => reject(new Error(`no answer in ${ms} ms`));
+    timer = setTimeout(() => setImmediate(() => setImmediate(give)), ms);
   });
   try {
     return await Promise.race([work, late]);

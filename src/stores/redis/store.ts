@@ -21,7 +21,7 @@ import { checkedOptions, type RedisStoreOptions } from "./options.ts";
  */
 export function redisStore(url: string, options: RedisStoreOptions = {}): SharedStore {
   const address = redisAddress(url);
-  const { prefix, timeoutMs } = checkedOptions(options);
+  const { prefix, timeoutMs, processes } = checkedOptions(options);
   const keyPrefix = `${prefix}:`;
   const linking = { address, timeoutMs, tls: options.tls, keyPrefix };
   const link = newLink(linking);
@@ -40,6 +40,7 @@ export function redisStore(url: string, options: RedisStoreOptions = {}): Shared
   const limits = newLimits(link);
   return {
     address: address.shown,
+    processes,
     limit: limits.limit,
     answers: newAnswers(link),
     hints: { tell: hints.tell, hear: hints.hear },

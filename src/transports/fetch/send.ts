@@ -98,7 +98,7 @@ function attempt(
 /** What a mock gives may lack anything that a Response has; without a status it is a success. */
 function responseOutcome(response: Response, end: End, drop: Drop): Outcome<Response> {
   const { status = 200, headers } = response as Partial<Response>; // the cast: see above
-  return httpOutcome(response, status, status < 400 ? undefined : parseRetryAfter(headers?.get("retry-after")), end, drop);
+  return httpOutcome(response, status, status < 400 ? undefined : parseRetryAfter(headers?.get("retry-after")), end, drop, headers);
 }
 
 /** How many turns of the microtask queue a foreign fetch has to reject an aborted call with an error of its own. */

@@ -57,7 +57,7 @@ function refused(failure: Failure<unknown>, record: CallRecord): InPlace {
   const code = error instanceof PolicyError ? { code: error.code, policy: record.policy, layer } : {};
   return problem(status, error instanceof Error ? error.message : String(error), code, [
     ...(retryAfterMs === undefined ? [] : [["retry-after", String(Math.max(1, Math.ceil(retryAfterMs / 1_000)))] as const]),
-    ...(by === "rateLimit" ? rateLimitFields(record.layers, layer, retryAfterMs ?? 0) : []),
+    ...(failure.limit === undefined ? [] : rateLimitFields(layer, failure.limit)),
   ]);
 }
 

@@ -46,8 +46,8 @@ for (const framework of Object.keys(frameworks)) {
       assert.equal(refused.status, 429);
       assert.equal(refused.headers["content-type"], "application/problem+json");
       assert.equal(refused.headers["ratelimit-policy"], '"per-minute";q=6;w=60');
-      assert.match(String(refused.headers["ratelimit"]), /^"per-minute";r=0;t=(?:9|10)$/);
-      assert.match(String(refused.headers["retry-after"]), /^(?:9|10)$/);
+      assert.match(String(refused.headers["ratelimit"]), /^"per-minute";r=0;t=(?:\d|10)$/);
+      assert.match(String(refused.headers["retry-after"]), /^(?:\d|10)$/);
       assert.equal(problemOf(refused).code, "ERR_PREMESH_RATE_LIMITED");
       assert.equal(worked, 1);
     });

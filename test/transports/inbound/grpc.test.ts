@@ -213,10 +213,10 @@ test("the caller's deadline is the call's, and passes on its own", async (t) => 
     remaining.open(known?.remainingMs() ?? -1);
     known?.signal.addEventListener("abort", () => left.open());
   });
-  const { error } = await charge({ amount: 1 }, undefined, { deadline: Date.now() + 150 });
+  const { error } = await charge({ amount: 1 }, undefined, { deadline: Date.now() + 2_000 });
   assert.equal(error?.code, Status.DEADLINE_EXCEEDED);
   const ms = await remaining.promise;
-  assert.ok(ms > 0 && ms <= 150, String(ms));
+  assert.ok(ms > 0 && ms <= 2_000, String(ms));
   await left.promise;
   await client.close();
 });

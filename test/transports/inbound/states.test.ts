@@ -438,6 +438,33 @@ describe("a key", () => {
   });
 });
 
+test("a connection that is kept gathers no listeners, and a client no places, timers or keys that are taken", async (t) => {
+  const clock = virtualClock();
+  const counts: number[] = [];
+  const layers = [bulkhead({ limit: 2 }), timeout("5s"), breaker(), idempotency({ bounds: { records: 10 } })];
+  const { client, ...service } = await open(
+    t,
+    layers,
+    async (incoming, response) => {
+      await bodyOf(incoming);
+      const { socket } = incoming;
+      counts.push(socket.eventNames().reduce((sum, name) => sum + socket.listenerCount(name), 0));
+      response.end("done");
+    },
+    { clock, inbound: { trustDeadline: true } },
+  );
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  for (let nth = 0; nth < 60; nth++) {
+    const headers = { "x-envoy-expected-rq-timeout-ms": "9000" };
+    assert.equal((await post(service, nth % 2 === 0 ? `k${nth}` : undefined, { agent, headers })).status, 200);
+  }
+  agent.destroy();
+  assert.equal(counts.at(-1), counts[1]);
+  await until(() => outermost(client)["active"] === 0 && clock.pending() === 0);
+  const keys = client.status().policies["guard"]?.targets["inbound"]?.find(({ kind }) => kind === "idempotency");
+  assert.deepEqual([keys?.state["taken"], keys?.state["done"]], [0, 10]);
+});
+
 test("a premesh caller that gives up on an attempt comes again with its key, is told to wait, and gets the answer of the first", async (t) => {
   const [began, finish] = [gate(), gate()];
   let worked = 0;

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { createClient, definePolicy, PolicyError, rateLimit } from "../../src/index.ts";
-import { Code } from "../../src/call/codes.ts";
-import type { Call } from "../../src/call/call.ts";
-import { bare, failureOf, hung } from "../harness/bare.ts";
-import { stoppedTime, turns, watch } from "../harness/time.ts";
-import { overTransports } from "../harness/trial.ts";
+import { createClient, definePolicy, PolicyError, rateLimit } from "../../../src/index.ts";
+import { Code } from "../../../src/call/codes.ts";
+import type { Call } from "../../../src/call/call.ts";
+import { bare, failureOf, hung } from "../../harness/bare.ts";
+import { stoppedTime, turns, watch } from "../../harness/time.ts";
+import { overTransports } from "../../harness/trial.ts";
 
 const tenant = (name: string | undefined): Partial<Call> => ({ metadata: { get: (field) => (field === "x-tenant" ? name : undefined) } });
 
