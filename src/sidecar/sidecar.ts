@@ -8,6 +8,7 @@ import { readPolicyFile } from "../policy-files/read.ts";
 import { doorOf } from "../transports/door.ts";
 import type { Entry } from "../transports/proxy/entry.ts";
 import { newOwnAddresses } from "../transports/proxy/own.ts";
+import { proxyStatus } from "../transports/proxy/proxy-status.ts";
 import { newProxy } from "../transports/proxy/proxy.ts";
 import { listen } from "../wire/listen.ts";
 import { createUpstreams } from "../wire/upstreams.ts";
@@ -111,7 +112,8 @@ export async function startSidecar(settings: SidecarSettings, surroundings: Surr
         accessLog?.(entry, direction);
       },
     });
-    const listener = await listen(address, { exchange: proxy, reusePort }).catch((error: unknown) => {
+    const refusalFields = ["proxy-status", proxyStatus(via, "http_request_error", "what came is no request that is taken")];
+    const listener = await listen(address, { exchange: proxy, reusePort, refusalFields }).catch((error: unknown) => {
       throw new Error(whyNot(error, address, direction), { cause: error });
     });
     listeners.set(direction, listener);

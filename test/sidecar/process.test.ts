@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
@@ -101,6 +101,19 @@ suite("premesh sidecar", { timeout: 60_000 }, () => {
     shim.child.kill("SIGTERM");
     await shim.ended;
     assert.match(shim.out(), /^\[\d{4}-.+Z\] "GET \/a HTTP\/1\.1" 200 - 0 7 \d+ \d+ "-" "-" "[\w-]+" "me\.internal" "127\.0\.0\.1:\d+"\n$/);
+  });
+
+  test("says in Proxy-Status that it has refused what is no request, and takes others", async (t) => {
+    const { outbound } = await startSidecarProcess(t, ["--allow-any"]);
+    const { hostname, port } = new URL(`http://${outbound}`);
+    const socket = connect(Number(port), hostname).setEncoding("utf8");
+    socket.write("GET / HTTP/1.1\r\nHost: a.internal\r\nHost: b.internal\r\n\r\n");
+    let answer = "";
+    for await (const text of socket as AsyncIterable<string>) answer += text;
+    assert.match(answer, /^HTTP\/1\.1 400 /);
+    assert.match(answer, /^proxy-status: premesh-\w+; error=http_request_error/im);
+    const upstream = await openUpstream(t, [{ body: "hello" }]);
+    assert.deepEqual(await through(outbound, upstream.url), { status: 200, body: "hello" });
   });
 
   test("does not start with policies that are wrong, and says what is", async () => {
