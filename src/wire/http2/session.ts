@@ -53,6 +53,7 @@ export function openSession(
   let limit = 0;
   let going = false;
   let stands = false;
+  let unanswered = false;
   let lastId = Number.POSITIVE_INFINITY;
   let goawayCode: number | undefined;
   let failure: Error | undefined;
@@ -71,12 +72,28 @@ export function openSession(
         stream.close(code);
       }
       wait();
-    } else if (session.closed) socket.destroy();
+    } else if (active > 0) probe();
+    else if (session.closed) socket.destroy();
     else it.close();
   }
 
+  /** After a GOAWAY node:http2 may hear nothing more of its peer, its end neither: a PING that is not answered tells. */
+  function probe(): void {
+    if (session.destroyed) return;
+    if (unanswered) {
+      failure = new Error("The peer is going, and answers no PING");
+      session.destroy();
+      return;
+    }
+    unanswered = true;
+    session.ping((error) => {
+      if (error === null) unanswered = false;
+    });
+    wait();
+  }
+
   function wait(): void {
-    const ms = parted.size > 0 ? RETELL_MS : active > 0 ? Infinity : going ? limits.lingerMs : limits.idleMs;
+    const ms = parted.size > 0 ? RETELL_MS : active > 0 ? (going ? limits.connectMs : Infinity) : going ? limits.lingerMs : limits.idleMs;
     waiting.dueAt = ms === Infinity ? ms : deadlines.after(ms);
   }
 
@@ -84,6 +101,7 @@ export function openSession(
     if (going) return;
     going = true;
     on.going(it);
+    if (stands) wait();
   }
 
   /**

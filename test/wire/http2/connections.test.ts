@@ -13,6 +13,7 @@ import {
   END_HEADERS,
   END_STREAM,
   frame,
+  GOAWAY,
   HEADERS,
   isGoaway,
   lastIn,
@@ -23,6 +24,7 @@ import {
   rawServer,
   RST_STREAM,
   setting,
+  SETTINGS,
   WINDOW_UPDATE,
 } from "../../harness/raw-h2.ts";
 import { recorded } from "../../harness/recorded.ts";
@@ -215,6 +217,23 @@ suite("a connection to an upstream over HTTP/2", () => {
       return request.told.length > 0;
     });
     assert.equal((await over)?.why, "connect");
+    await upstreams.close();
+  });
+
+  test("that is going and answers nothing more loses what is under way", async (t) => {
+    const clock = manualClock();
+    const upstreams = createUpstreams({ clock });
+    const { origin } = await rawServer(t, (peer) => {
+      peer.send(frame(SETTINGS, 0, 0));
+      peer.each(HEADERS, () => peer.send(frame(GOAWAY, 0, 0, Buffer.concat([number(0x7fffffff), number(0)]))));
+    });
+    const request = recorded(upstreams, origin);
+    await request.until("connected");
+    await eventually(() => {
+      clock.pass(defaultLimits.connectMs + 500);
+      return request.told.includes("broken");
+    });
+    assert.equal((await request.over)?.why, "reset");
     await upstreams.close();
   });
 
