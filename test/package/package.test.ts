@@ -117,6 +117,7 @@ suite("the packed package", { skip, timeout: 300_000 }, () => {
       "dist/index.d.ts",
       "dist/cli/main.js",
       "dist/premesh-sidecar.js",
+      "dist/premesh-sidecar.LICENSES.txt",
       "dist/register.js",
       "dist/register.d.ts",
       "src/policy/policy.schema.json",
@@ -126,7 +127,7 @@ suite("the packed package", { skip, timeout: 300_000 }, () => {
     assert.deepEqual(
       packed.filter(
         (name) =>
-          !/^package\/(?:(?:README|CHANGELOG)\.md|LICENSE|package\.json|dist\/.+\.(?:js|d\.ts)(?:\.map)?|src\/.+\.ts|src\/policy\/policy\.schema\.json)$/.test(
+          !/^package\/(?:(?:README|CHANGELOG)\.md|LICENSE|package\.json|dist\/.+\.(?:js|d\.ts)(?:\.map)?|dist\/premesh-sidecar\.LICENSES\.txt|src\/.+\.ts|src\/policy\/policy\.schema\.json)$/.test(
             name,
           ),
       ),
