@@ -64,7 +64,7 @@ export function warnWithoutStore(policies: readonly Policy[], shared: SharedStor
   const names = policies.filter(({ layers }) => layers.some((layer) => "shared" in layer && layer.shared)).map(({ name }) => name);
   if (names.length === 0) return;
   process.emitWarning(
-    `policies have layers with shared: true (${names.join(", ")}), and the client has no store, so this process shares with none; give createClient({ shared: redisStore(url) }), from premesh/redis`,
+    `policies have layers with shared: true (${names.join(", ")}), and the client has no store, so this process shares with none; give createClient({ shared: redisStore(url) }), from premesh/redis, or premesh sidecar --shared redis://host:6379`,
     { type: "PremeshWarning", code: "PREMESH_NO_SHARED_STORE" },
   );
 }

@@ -4,7 +4,7 @@ import type { ClientEnv } from "./call/env.ts";
 import type { ClientStatus, LayerStatus } from "./call/status.ts";
 import { type Compiled, compilePolicy, type NamedLayers, type Stateful } from "./compile.ts";
 import { PolicyError } from "./policy/error.ts";
-import { requireInboundFit } from "./policy/inbound.ts";
+import { type InboundPlace, requireInboundFit } from "./policy/inbound.ts";
 import { type Direction, type Matching, newMatching } from "./policy/matching.ts";
 import type { Policy } from "./policy/policy.ts";
 import { canonicalLayerJson, revision } from "./policy/revision.ts";
@@ -23,8 +23,8 @@ export interface PoliciesInForce {
   readonly findRpc: (host: string, method: string, direction?: Direction) => Compiled | undefined;
   /** The policy of that name; throws `ERR_PREMESH_UNKNOWN_POLICY`. */
   readonly named: (name: string) => Compiled;
-  /** From now on, policies for calls that come in must be such as a process can run. Throws `ERR_PREMESH_INVALID_OPTIONS` when one is not. */
-  readonly acceptInbound: () => void;
+  /** From now on, policies for calls that come in must be such as can be run there. Throws `ERR_PREMESH_INVALID_OPTIONS` when one is not. */
+  readonly acceptInbound: (place?: InboundPlace) => void;
   /** Throws when one is wrong, and then changes nothing. */
   replace(policies: readonly Policy[]): void;
   readonly status: () => ClientStatus;
@@ -42,14 +42,14 @@ interface PolicySet {
 
 export function newPoliciesInForce(first: readonly Policy[], env: ClientEnv, snapshot: ClientSnapshot): PoliciesInForce {
   const isolated = new Set<string>();
-  let acceptsInbound = false;
+  let inbound: InboundPlace | undefined;
   const shared: NamedLayers = new Map();
   let set = policySet(first);
   restore(snapshot);
 
   function policySet(policies: readonly Policy[], before?: PolicySet): PolicySet {
     const checked = checkedPolicies(policies, (index) => `policies[${index}]`);
-    if (acceptsInbound) requireInboundFit(checked, env.shared !== undefined);
+    if (inbound !== undefined) requireInboundFit(checked, { shared: env.shared !== undefined, passedOn: inbound === "before" });
     const compiled = checked.map((policy) => {
       const old = before?.byName.get(policy.name);
       return old !== undefined && isUnchanged(old, policy) ? old : compilePolicy(policy, env, shared, old, born);
@@ -104,12 +104,10 @@ export function newPoliciesInForce(first: readonly Policy[], env: ClientEnv, sna
     find: (host, path, method, direction = "outbound") => set.matching[direction].find(host, path, method),
     findRpc: (host, method, direction = "outbound") => set.matching[direction].findRpc(host, method),
     named,
-    acceptInbound: () => {
-      requireInboundFit(
-        [...set.byName.values()].map(({ policy }) => policy),
-        env.shared !== undefined,
-      );
-      acceptsInbound = true;
+    acceptInbound: (place = "within") => {
+      const policies = [...set.byName.values()].map(({ policy }) => policy);
+      requireInboundFit(policies, { shared: env.shared !== undefined, passedOn: place === "before" });
+      inbound = place;
     },
     replace: (next) => {
       const before = running();

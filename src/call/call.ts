@@ -115,7 +115,7 @@ export interface Payload {
    */
   copy?(bytes: number, given: (copy: Payload | undefined) => void): void;
   /** It has come in from elsewhere and is answered here; absent for calls that go out. */
-  readonly incoming?: Incoming;
+  readonly incoming?: Incoming | undefined;
 }
 
 /** One logical call. Readonly; a layer that changes it passes a changed copy on. */

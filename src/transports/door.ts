@@ -3,6 +3,7 @@ import type { Call, Next } from "../call/call.ts";
 import type { ClientEnv } from "../call/env.ts";
 import type { Outcome } from "../call/outcome.ts";
 import { PolicyError } from "../policy/error.ts";
+import type { InboundPlace } from "../policy/inbound.ts";
 import type { Direction } from "../policy/matching.ts";
 import type { Policy } from "../policy/policy.ts";
 
@@ -30,9 +31,9 @@ export interface Door {
   named(name: string): Seamed;
   /**
    * Calls come in here: a policy for them that has a layer which cannot be run on such a call throws `ERR_PREMESH_INVALID_OPTIONS`, now and when it comes with
-   * an update.
+   * an update. Before another process that does them, all layers can.
    */
-  acceptInbound(): void;
+  acceptInbound(place?: InboundPlace): void;
   /** The policy must have an `idempotency` layer if the call comes with a key; throws `ERR_PREMESH_NO_IDEMPOTENCY_LAYER`. */
   requireIdempotencyLayer(ruled: Ruled, call: Call): void;
   /**

@@ -8,10 +8,11 @@ export interface Lease {
   end(): boolean;
 }
 
-/** Renewed when a third of it has passed, so that two renewals may be lost. `renew`: false, the key is another's. */
-export function newLease(timers: Timers, leaseMs: number, renew: (ms: number) => Promise<boolean>): Lease {
+/** Renewed when a third of it has passed, so that two renewals may be lost. `renew`: false, the key is another's. `ranOut`: it did, and the work goes on. */
+export function newLease(timers: Timers, leaseMs: number, renew: (ms: number) => Promise<boolean>, ranOut: () => void): Lease {
   let over = false;
   let left = Number.POSITIVE_INFINITY;
+  let lost = false;
   let timer: unknown;
 
   function arm(): void {
@@ -19,10 +20,14 @@ export function newLease(timers: Timers, leaseMs: number, renew: (ms: number) =>
   }
 
   function tick(): void {
-    if (over || left-- <= 0) return;
+    if (over) return;
+    if (left-- <= 0) return ranOut();
     renew(leaseMs).then(
       (mine) => {
-        if (mine && !over) arm();
+        if (over) return;
+        lost = !mine;
+        if (mine) arm();
+        else if (left < Number.POSITIVE_INFINITY) ranOut();
       },
       () => {
         if (!over) arm();
@@ -32,7 +37,10 @@ export function newLease(timers: Timers, leaseMs: number, renew: (ms: number) =>
 
   arm();
   return {
-    last: () => (left = Math.min(left, 3)),
+    last: () => {
+      left = Math.min(left, 3);
+      if (lost && !over) ranOut();
+    },
     end: () => {
       if (over) return false;
       over = true;

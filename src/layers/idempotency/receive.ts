@@ -7,7 +7,8 @@ import { digestOf } from "../../call/digest.ts";
 import { whenEnded } from "../../call/end.ts";
 import type { Env } from "../../call/env.ts";
 import type { Incoming, Told } from "../../call/incoming.ts";
-import type { Outcome } from "../../call/outcome.ts";
+import { discard, type Outcome } from "../../call/outcome.ts";
+import { Abort } from "../../call/signal.ts";
 import { settledOr } from "../../call/waiting.ts";
 import { durationMs } from "../../policy/duration.ts";
 import { type IdempotencyDefinition, idempotencyDefaults } from "./definition.ts";
@@ -81,28 +82,36 @@ export function receiving(definition: IdempotencyDefinition, env: Env, label: st
   function done<R>(next: Next<R>, call: Call, incoming: Incoming, held: Held): Promise<Outcome<R>> {
     const { record, signal } = call;
     const before = record.sent;
-    const lease: Lease = newLease(env.timers, terms.leaseMs, (ms) => held.store.renew(held.id, held.token, ms));
-    incoming.record(buffer, (told) => {
+    const forNobody = incoming.passedOn === true ? new Abort(undefined) : undefined;
+    const ranOut = (): void => forNobody?.abort(new Error("premesh: nobody waits for the answer any more"));
+    const lease: Lease = newLease(env.timers, terms.leaseMs, (ms) => held.store.renew(held.id, held.token, ms), ranOut);
+    const answered = incoming.record(buffer, (told) => {
       if (lease.end()) void written(told, call, held);
     });
     // the caller may leave, and its deadline pass: what has been begun is brought to its end, so that there is an answer when it comes again
-    const working = next({ ...call, signal: undefined, idempotent: true }).then((outcome) => {
+    // and whom it is passed on to does not know the key, so that it is not to be done again there
+    const idempotent = incoming.passedOn === true ? call.idempotent : true;
+    const working = next({ ...call, signal: forNobody, idempotent }).then((outcome) => {
       if (record.sent === before && lease.end()) void held.store.giveUp(held.id, held.token).catch(() => undefined); // it runs out
+      answered?.(outcome);
       return outcome;
     });
     if (signal === undefined) return working;
     return new Promise((resolve) => {
       let headed = false;
+      let gone = false;
       const left = (): void => {
         lease.last();
-        if (headed) incoming.cut();
-        else resolve(abortedOutcome(signal, true));
+        if (headed) return incoming.cut(signal);
+        gone = true;
+        return resolve(abortedOutcome(signal, true));
       };
       signal.addEventListener("abort", left, { once: true });
       void working.then((outcome) => {
         headed = true;
+        if (gone) return discard(outcome);
         whenEnded(outcome.end, () => signal.removeEventListener("abort", left));
-        resolve(outcome);
+        return resolve(outcome);
       });
     });
   }

@@ -10,6 +10,7 @@ export type Reason =
   | "missing"
   | "malformed"
   | "too-long"
+  | "no-room"
   | "streamed"
   | "taken"
   | "reused"
@@ -38,6 +39,12 @@ const told: { readonly [R in Reason]: Told } = {
   },
   malformed: { status: 400, code: Code.INVALID_ARGUMENT, detail: "the key must be one string of 1 to 255 visible characters" },
   "too-long": { status: 413, code: Code.RESOURCE_EXHAUSTED, detail: "the body is too long for a call with a key" },
+  "no-room": {
+    status: 503,
+    code: Code.UNAVAILABLE,
+    detail: "too many bodies of calls with keys are being read: ask again later",
+    retryAfterMs: SOON,
+  },
   streamed: { status: 400, code: Code.INVALID_ARGUMENT, detail: "a streamed call cannot be given its answer again: send it without a key" },
   taken: {
     status: 500,

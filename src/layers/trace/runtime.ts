@@ -22,9 +22,10 @@ export const buildTrace: Build<TraceDefinition> = () =>
     const span = (inbound ? startInboundCall : rpc ? startRpcCall : startHttpCall)(otel, call, parent);
     if (!otel.isSpanContextValid(span.span.spanContext())) return next(call);
     const within = trace.setSpan(parent, span.span);
-    const traced = inbound ? call : { ...call, tracer: (rpc ? rpcTracer : httpTracer)(otel, within) };
+    const doneHere = inbound && call.payload.incoming?.passedOn !== true;
+    const traced = doneHere ? call : { ...call, tracer: (rpc ? rpcTracer : httpTracer)(otel, within) };
     return context.with(within, next, undefined, traced).then((outcome) => {
-      if (!inbound) span.span.setAttribute("premesh.attempts", call.record.attempts);
+      if (!doneHere) span.span.setAttribute("premesh.attempts", call.record.attempts);
       span.concluded(outcome);
       whenEnded(outcome.end, (error) => ended(span, call, error));
       return outcome;

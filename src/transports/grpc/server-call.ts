@@ -61,7 +61,10 @@ export class ServerCall extends ServerInterceptingCall {
     this.#options = options;
     this.incoming = {
       asked: (most, signal) => this.#asked(most, signal),
-      record: (most, told) => (this.#recording = { most, told, fields: [], body: new Uint8Array() }),
+      record: (most, told) => {
+        this.#recording = { most, told, fields: [], body: new Uint8Array() };
+        return undefined;
+      },
       cut: () => this.answer({ code: Status.DEADLINE_EXCEEDED, details: "the answer did not end in time" }),
       replay: (answer) => this.#outcomeOf(answer.status, new Replayed(answer)),
     };
@@ -146,7 +149,7 @@ export class ServerCall extends ServerInterceptingCall {
     this.#headed = resolve;
     if (signal !== undefined) {
       const aborted = (): void => {
-        if (this.#headed === undefined) this.incoming.cut();
+        if (this.#headed === undefined) this.incoming.cut(signal);
         else resolve(abortedOutcome(signal, true));
       };
       signal.addEventListener("abort", aborted, { once: true });

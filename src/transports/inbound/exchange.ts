@@ -151,7 +151,10 @@ export function newExchange(
         if (typeof body === "string") return { not: body };
         return { digest: digestOf(`${request.method ?? ""} ${pathOf(request)}\n${digestOf(body)}`) };
       },
-      record: (most, told) => (recording = newRecording(most, told)),
+      record: (most, told) => {
+        recording = newRecording(most, told);
+        return undefined;
+      },
       cut: () => void response.destroy(),
       replay: (answer) => httpOutcome(new Replayed(answer), answer.status, undefined, end, nothing),
     },

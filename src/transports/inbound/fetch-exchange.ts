@@ -94,7 +94,10 @@ export function newFetchExchange(request: Request, work: FetchWork, left: Abort,
     send: (call) => (sending ??= sent(call)), // an adopted engine may send again; the work is done once
     incoming: {
       asked: (most, signal) => asked(request, most, signal),
-      record: (most, told) => (recording = newRecording(most, told)),
+      record: (most, told) => {
+        recording = newRecording(most, told);
+        return undefined;
+      },
       cut: () => out?.cut(left.reason),
       replay: (answer) => {
         endNow(end); // it is whole

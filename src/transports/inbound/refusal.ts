@@ -49,16 +49,22 @@ function made({ status, headers, body }: Reply, fallback: string | undefined): I
 const statusOf = ({ by, status, code }: Failure<unknown>): number =>
   status ?? (by === "rateLimit" ? 429 : by === "timeout" ? 504 : httpStatusOf(code));
 
-function refused(failure: Failure<unknown>, record: CallRecord): InPlace {
-  const { by, layer } = failure;
+/** What a refusal says, in words of HTTP. */
+export function refused(failure: Failure<unknown>, record: CallRecord): InPlace {
+  const { layer } = failure;
   const error = thrown(failure, record);
   const status = statusOf(failure);
-  const retryAfterMs = failure.retryAfterMs ?? (by === "bulkhead" ? BULKHEAD_RETRY_MS : undefined);
   const code = error instanceof PolicyError ? { code: error.code, policy: record.policy, layer } : {};
-  return problem(status, error instanceof Error ? error.message : String(error), code, [
-    ...(retryAfterMs === undefined ? [] : [["retry-after", String(Math.max(1, Math.ceil(retryAfterMs / 1_000)))] as const]),
-    ...(failure.limit === undefined ? [] : rateLimitFields(layer, failure.limit)),
-  ]);
+  return problem(status, error instanceof Error ? error.message : String(error), code, whenAgain(failure));
+}
+
+/** When to come again, and the limit that was met. */
+function whenAgain({ by, layer, limit, retryAfterMs = by === "bulkhead" ? BULKHEAD_RETRY_MS : undefined }: Failure<unknown>): Fields {
+  const known = retryAfterMs !== undefined && Number.isFinite(retryAfterMs);
+  return [
+    ...(known ? [["retry-after", String(Math.max(1, Math.ceil(retryAfterMs / 1_000)))] as const] : []),
+    ...(limit === undefined ? [] : rateLimitFields(layer, limit)),
+  ];
 }
 
 /** The call never came to a layer, or was broken in one. */

@@ -17,6 +17,7 @@ export function answer(exchange: Exchange, request: Request, context: Context, r
   const common = ["date", dateNow(), "x-request-id", requestId, "proxy-status", proxyStatus(via, reply.error, reply.message)];
   if (request.isGrpc) {
     const told = marks(reply.fields);
+    if (reply.pushbackMs !== undefined) told.push("grpc-retry-pushback-ms", String(Math.ceil(reply.pushbackMs)));
     const fields = ["content-type", "application/grpc", ...statusFields(reply.code, reply.message), ...told, ...common];
     exchange.respond({ status: 200, fields }, true);
     return { status: 200, bytes: 0 };

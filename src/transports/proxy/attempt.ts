@@ -7,15 +7,16 @@ import { type End, endNow, newEnd } from "../../call/end.ts";
 import { Reader } from "../../call/messages.ts";
 import type { Failure, Outcome } from "../../call/outcome.ts";
 import type { Break, Fields, ResponseHead, ResponseReceiver, Stream } from "../../wire/wire.ts";
+import type { Recording } from "../inbound/recording.ts";
 import { addressed } from "./attempt-head.ts";
 import { attributesOf } from "./attributes.ts";
 import { LONGEST_DRAIN_MS, newDrain } from "./drain.ts";
-import { rpcStatus, type RpcStatus, statusIn } from "./grpc.ts";
+import { type Keeping, newKeeping } from "./keeping.ts";
 import type { ProxyPayload } from "./payload.ts";
 import { type Ending, Relay, type Sink } from "./relay.ts";
 import { type Response, readResponse } from "./response.ts";
 import { UpstreamError } from "./upstream-error.ts";
-import { httpVerdict, MISSING, rpcVerdict } from "./verdict.ts";
+import { badStatus, httpVerdict, rpcVerdict } from "./verdict.ts";
 
 /** A policy's timeout goes out as the server's deadline: a server that gives up because of it, so much earlier or less, is not to be taken for one that failed. */
 const SAME_MS = 50;
@@ -50,6 +51,7 @@ export class Attempt extends Reader<Uint8Array> implements ResponseReceiver {
   #writing = false;
   #free = false;
   #drainTimer: unknown = undefined;
+  #keeping: Keeping | undefined = undefined;
 
   constructor(call: Call, payload: ProxyPayload, settle: (outcome: Outcome<Attempt>) => void) {
     super();
@@ -147,7 +149,7 @@ export class Attempt extends Reader<Uint8Array> implements ResponseReceiver {
   /** The call has settled on this attempt. */
   deliver(sink: Sink): void {
     this.#payload.messages?.commit(this);
-    this.#relay?.to(sink);
+    this.#relay?.to(this.#keeping?.through(sink) ?? sink);
   }
 
   /** The client takes more of the response. */
@@ -164,10 +166,17 @@ export class Attempt extends Reader<Uint8Array> implements ResponseReceiver {
     this.#stream?.reset("cancelled");
   }
 
+  /** Its response is the answer that is to be kept, whether somebody takes it or not. */
+  keep(recording: Recording, most: number): void {
+    if (this.response !== undefined) this.#keeping = newKeeping(recording, most, this.response, this.#relay === undefined);
+  }
+
   /** Nobody wants its response any more. */
   drop(): void {
-    if (this.#over) return;
     const relay = this.#relay;
+    const keeping = this.#keeping;
+    if (keeping !== undefined) return relay?.to(keeping.alone(() => this.#giveUp()));
+    if (this.#over) return;
     if (relay === undefined || !this.#requested || this.#payload.to.version === "2") return this.#giveUp();
     this.#drainTimer = setIdleTimer(this.#payload.context.door.env.timers, () => this.#giveUp(), LONGEST_DRAIN_MS);
     return relay.to(newDrain(() => this.#giveUp()));
@@ -233,13 +242,6 @@ export class Attempt extends Reader<Uint8Array> implements ResponseReceiver {
     this.leave();
     if (!this.#requested) this.#stream?.reset("cancelled"); // the answer is there, and the rest of the request is for nobody
   }
-}
-
-/** How an RPC failed behind its head; `undefined`: it did not. */
-function badStatus(trailers: Fields, response: Response | undefined): RpcStatus | undefined {
-  const inHead = response?.grpcStatus;
-  const status = statusIn(trailers) ?? (inHead === undefined ? MISSING : rpcStatus(Number(inHead), ""));
-  return status.code === Code.OK ? undefined : status;
 }
 
 const dropped = (attempt: Attempt): void => attempt.drop();

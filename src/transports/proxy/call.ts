@@ -4,12 +4,16 @@ import { type Call, type CallRecord, type Metadata, newCall } from "../../call/c
 import { Messages } from "../../call/messages.ts";
 import type { Orders } from "../../call/orders.ts";
 import { discard, type Outcome } from "../../call/outcome.ts";
+import { abortedOutcome } from "../../call/classify.ts";
 import { newRecord } from "../../call/record.ts";
-import { Abort } from "../../call/signal.ts";
+import { Abort, type Signal } from "../../call/signal.ts";
 import { type Break, type Destination, type Exchange, type Fields, NO_FIELDS, type Receiver, type ResponseHead } from "../../wire/wire.ts";
 import type { FarCall } from "../../seam/call-field.ts";
 import type { Ruled } from "../door.ts";
+import { Replayed } from "../inbound/replay.ts";
+import { giveAgain } from "./again.ts";
 import { answer } from "./answer.ts";
+import type { Asked } from "./asked.ts";
 import { Attempt } from "./attempt.ts";
 import { requestFields } from "./common-fields.ts";
 import type { Context } from "./context.ts";
@@ -17,9 +21,10 @@ import { copied, type Copy, copyOf } from "./copies.ts";
 import { Delivery } from "./delivery.ts";
 import { deadlineMs, NEVER } from "./deadline.ts";
 import { valueOf } from "./field-names.ts";
-import { CLIENT_LEFT, CLIENT_SLOW, type Why, whyDelivered } from "./flags.ts";
+import { CLIENT_LEFT, CLIENT_SLOW, REPLAYED, type Why, whyDelivered } from "./flags.ts";
 import { brokenReply, DEADLINE_REPLY, type LocalReply, replyTo } from "./local-reply.ts";
 import { entryOf } from "./entry.ts";
+import { type ProxyIncoming, newIncoming } from "./incoming.ts";
 import { Intake } from "./intake.ts";
 import { ordersOf } from "./orders.ts";
 import type { ProxyPayload } from "./payload.ts";
@@ -27,20 +32,6 @@ import type { Request } from "./request.ts";
 import { passedOn } from "./response.ts";
 import { continued, crossed, outcomeField, unseen, untilThen } from "./seam.ts";
 import { sendProxied } from "./send.ts";
-
-/** What is asked for, as the proxy has made it out. */
-export interface Asked {
-  readonly request: Request;
-  /** What layers keep state for. */
-  readonly target: string;
-  readonly to: Destination;
-  /** `undefined`: it goes straight through. */
-  readonly ruled: Ruled | undefined;
-  /** The client's orders and deadlines count. */
-  readonly trusted: boolean;
-  /** It came over a seam. */
-  readonly far?: FarCall;
-}
 
 /** What stands for a policy where there is none. */
 const STRAIGHT = { policy: { name: "", layers: [] }, revision: "" };
@@ -57,6 +48,7 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
   readonly orders: Orders | undefined;
   readonly requestId: string;
   readonly record: CallRecord;
+  readonly incoming: ProxyIncoming | undefined;
   trailers: Fields = NO_FIELDS;
   /** Bytes of the request's body. */
   received = 0;
@@ -91,7 +83,9 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
     this.far = far;
     this.orders = far === undefined && trusted && envoy !== undefined ? ordersOf(envoy) : undefined;
     const method = isGrpc ? head.path.slice(1) : head.method;
-    this.record = newRecord(ruled ?? STRAIGHT, isGrpc ? "grpc" : "http", target, method, env.now());
+    this.record = newRecord(ruled ?? STRAIGHT, isGrpc ? "grpc" : "http", target, method, env.now(), context.direction);
+    const caller = { request, intake: this.#intake, bodyless: this.bodyless, pool: context.pool, cut: (why: Signal) => this.#cut(why) };
+    this.incoming = context.direction === "inbound" ? newIncoming(caller) : undefined;
     if (far !== undefined) continued(this.record, far);
   }
 
@@ -180,6 +174,10 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
       return this.#finish(this.#gone.why === "slow" ? CLIENT_SLOW : CLIENT_LEFT, 0, 0);
     }
     if (this.#expired && !outcome.ok && outcome.by === "caller") return this.#reply(DEADLINE_REPLY);
+    if (response instanceof Replayed && outcome.reply === undefined) {
+      const { status, bytes } = giveAgain(this.exchange, this.request, this.context, this.requestId, response.answer);
+      return this.#finish(REPLAYED, status, bytes, this.request.isGrpc ? response.answer.status : undefined);
+    }
     if (outcome.reply !== undefined || !(response instanceof Attempt))
       return this.#reply(this.#told(replyTo(outcome, this.record), outcome));
     const why = whyDelivered(outcome, this.record);
@@ -201,6 +199,12 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
     return this.far === undefined ? reply : { ...reply, fields: [...reply.fields, ...outcomeField(outcome, this.record, this.far)] };
   }
 
+  /** The client is told no more of the answer, which comes to its end for the record. */
+  #cut(signal: Signal): void {
+    this.#delivery?.cut(abortedOutcome(signal, true));
+    this.#delivery?.attempt.drop();
+  }
+
   #outgrown(): void {
     if (this.#call !== undefined) this.#overflowed?.(this.#call, this.messages?.bytes ?? 0);
   }
@@ -213,7 +217,8 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
 
   #finish(why: Why, status: number, sent: number, code?: number): void {
     this.#over = true;
-    this.messages?.over();
+    if (this.incoming === undefined) this.messages?.over();
+    else this.incoming.over(() => this.messages?.over());
     for (const { given } of this.#copies ?? []) given(undefined);
     const { env } = this.context.door;
     if (this.#guard !== undefined) env.timers.clearTimer(this.#guard);

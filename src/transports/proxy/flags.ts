@@ -26,6 +26,7 @@ const REFUSED: { readonly [by in string]?: Why } = {
   breaker: { flag: "UO", details: "overflow" },
   timeout: { flag: "UT", details: "response_timeout" },
   fault: { flag: "FI", details: "fault_filter_abort" },
+  idempotency: { flag: "-", details: "idempotency_refused" },
   caller: { flag: "DPE", details: "invalid_request" },
 };
 
@@ -33,6 +34,9 @@ export const LOOP: Why = { flag: "DPE", details: "proxy_loop_detected" };
 export const NOT_HTTP: Why = { flag: "DPE", details: "invalid_authority" };
 /** The request was for the proxy. */
 export const ANSWERED: Why = { flag: "-", details: "direct_response" };
+
+/** The answer was given before, to a call with the same key. */
+export const REPLAYED: Why = { flag: "-", details: "idempotency_replayed" };
 
 export const LOCAL: Why = { flag: "LR", details: "local_reset" };
 

@@ -5,6 +5,13 @@ import type { Exchange } from "../../wire/wire.ts";
 /** More than this is not taken while no attempt takes it. It is taken so far at once, since a client that leaves is not seen to while nothing of it is read. */
 const MOST_WAITING = 65_536;
 
+/** Who wants all of a body before an attempt has any of it. */
+export interface Gatherer {
+  /** False: it wants no more. */
+  chunk(chunk: Uint8Array): boolean;
+  end(): void;
+}
+
 /** A class, since there is one for every body. */
 export class Intake {
   readonly #exchange: Exchange;
@@ -12,6 +19,7 @@ export class Intake {
   readonly #overflowed: () => void;
   /** What came before the first attempt: only then is it known how much is to be kept. */
   #early: Uint8Array[] | undefined = [];
+  #gatherer: Gatherer | undefined = undefined;
   #ended = false;
   /** Sizes of the chunks that wait for an attempt, and their sum. */
   readonly #waiting: number[] = [];
@@ -35,6 +43,8 @@ export class Intake {
     this.#bytes += size;
     if (this.#early === undefined) this.#write(chunk);
     else this.#early.push(chunk);
+    if (this.#gatherer?.chunk(chunk) === true) return;
+    this.#gatherer = undefined;
     if (this.#bytes <= MOST_WAITING || this.#paused) return;
     this.#paused = true;
     this.#exchange.pause();
@@ -42,7 +52,19 @@ export class Intake {
 
   end(): void {
     this.#ended = true;
+    this.#gatherer?.end();
+    this.#gatherer = undefined;
     if (this.#early === undefined) this.#messages.end();
+  }
+
+  /** All that comes is shown to it, and taken without a pause while it wants more. False: an attempt has had of it already. */
+  gather(gatherer: Gatherer): boolean {
+    if (this.#early === undefined) return false;
+    if (!this.#early.every((chunk) => gatherer.chunk(chunk))) return true;
+    if (this.#ended) gatherer.end();
+    else this.#gatherer = gatherer;
+    if (this.#paused) this.#goOn();
+    return true;
   }
 
   /** An attempt is there to take it. */
@@ -63,7 +85,10 @@ export class Intake {
   /** The oldest chunk that waits has been taken. */
   #taken(): void {
     this.#bytes -= this.#waiting.shift() ?? 0;
-    if (!this.#paused || this.#bytes > MOST_WAITING / 2) return;
+    if (this.#paused && this.#bytes <= MOST_WAITING / 2) this.#goOn();
+  }
+
+  #goOn(): void {
     this.#paused = false;
     this.#exchange.resume();
   }

@@ -4,6 +4,7 @@ import { Code, codeOfHttpStatus, httpStatusOf } from "../../call/codes.ts";
 import type { Failure, Outcome, Reply } from "../../call/outcome.ts";
 import { thrown } from "../../call/refusal.ts";
 import { DEADLINE, LOCAL, NO_ROUTE, type Why, whyOf } from "./flags.ts";
+import { refused } from "../inbound/refusal.ts";
 import { type ProxyError, proxyErrorOf } from "./proxy-status.ts";
 
 export interface LocalReply {
@@ -15,6 +16,8 @@ export interface LocalReply {
   readonly message: string;
   readonly why: Why;
   readonly error: ProxyError;
+  /** How long a caller of an RPC is asked to wait. */
+  readonly pushbackMs?: number | undefined;
 }
 
 const PLAIN = ["content-type", "text/plain"];
@@ -49,9 +52,19 @@ export function replyTo(outcome: Outcome<unknown>, record: CallRecord): LocalRep
   const message = cause instanceof Error ? cause.message : String(cause);
   const status = STATUS[why.details] ?? STATUS[why.flag] ?? httpStatusOf(failure.code);
   const fields = [...PLAIN, ...(FIELDS_OF[why.flag] ?? [])];
-  const { retryAfterMs } = failure;
+  const { retryAfterMs, code } = failure;
+  const told: LocalReply = { status, fields, body: bodyOf(why), code, message, why, error: proxyErrorOf(failure) };
+  if (record.direction === "inbound") return toCaller(failure, record, told);
   if (retryAfterMs !== undefined && Number.isFinite(retryAfterMs)) fields.push("retry-after", String(Math.ceil(retryAfterMs / 1_000)));
-  return { status, fields, body: bodyOf(why), code: failure.code, message, why, error: proxyErrorOf(failure) };
+  return told;
+}
+
+/** In front of an application what a layer refuses is told as `premesh/inbound` tells it; so it is all the same to callers where the layers run. */
+function toCaller(failure: Failure<unknown>, record: CallRecord, reply: LocalReply): LocalReply {
+  if (failure.by === "peer" || failure.by === "caller") return reply;
+  const { status, fields, body } = refused(failure, record);
+  const pushbackMs = Number.isFinite(failure.retryAfterMs) ? failure.retryAfterMs : undefined;
+  return { ...reply, status, fields: [...fields.flat(), ...(FIELDS_OF[reply.why.flag] ?? [])], body: String(body), pushbackMs };
 }
 
 /** Envoy's, and 502 for an address that is not called (RFC 9209, 2.3.5): https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage#response-flags */

@@ -42,6 +42,7 @@ const BY: { readonly [by in string]?: ProxyError } = {
   fault: "proxy_internal_response",
   fallback: "proxy_internal_response",
   route: "destination_unavailable",
+  idempotency: "http_request_denied",
   caller: "http_request_error",
 };
 

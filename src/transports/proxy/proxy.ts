@@ -5,7 +5,8 @@ import type { Destination, Exchange } from "../../wire/wire.ts";
 import type { Ruled } from "../door.ts";
 import { poolOf } from "../pool.ts";
 import { answer } from "./answer.ts";
-import { type Asked, ProxyCall } from "./call.ts";
+import type { Asked } from "./asked.ts";
+import { ProxyCall } from "./call.ts";
 import { counts } from "./common-fields.ts";
 import type { Context, ProxySettings } from "./context.ts";
 import { entryOf } from "./entry.ts";
@@ -21,7 +22,8 @@ import { isLooping } from "./via.ts";
 export type Proxy = (exchange: Exchange) => void;
 
 export function newProxy(settings: ProxySettings): Proxy {
-  const { via } = settings;
+  const { via, direction, door } = settings;
+  if (direction === "inbound") door.acceptInbound("before");
   const context: Context = {
     ...settings,
     pool: poolOf(settings.door),

@@ -4,7 +4,8 @@ import { Code, rpcCodeOfHttpStatus } from "../../call/codes.ts";
 import type { End } from "../../call/end.ts";
 import type { Outcome } from "../../call/outcome.ts";
 import { parsePushback, parseRetryAfter } from "../../call/retry-after.ts";
-import { codeIn, decoded, type RpcStatus, rpcStatus } from "./grpc.ts";
+import type { Fields } from "../../wire/wire.ts";
+import { codeIn, decoded, type RpcStatus, rpcStatus, statusIn } from "./grpc.ts";
 import type { Response } from "./response.ts";
 
 /** `end`: its body is to come. */
@@ -27,3 +28,10 @@ export function rpcVerdict<R>(attempt: R, response: Response, end: End | undefin
 
 /** An RPC that ended without a status was broken off, in gRPC's eyes. */
 export const MISSING: RpcStatus = rpcStatus(Code.INTERNAL, "the upstream ended the RPC without a grpc-status");
+
+/** How an RPC failed behind its head; `undefined`: it did not. */
+export function badStatus(trailers: Fields, response: Response | undefined): RpcStatus | undefined {
+  const inHead = response?.grpcStatus;
+  const status = statusIn(trailers) ?? (inHead === undefined ? MISSING : rpcStatus(Number(inHead), ""));
+  return status.code === Code.OK ? undefined : status;
+}

@@ -7,6 +7,7 @@ import express from "express";
 import fastify from "fastify";
 import Koa from "koa";
 import { type Client, type ClientOptions, createClient, definePolicy, type LayerDefinition } from "../../../src/index.ts";
+import { openShim } from "../../harness/shim.ts";
 import { inbound, type InboundOptions } from "../../../src/inbound.ts";
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -54,6 +55,9 @@ export const frameworks: Readonly<
   },
 };
 
+/** Where the policies stand: within the process by its framework, or in a shim before it. */
+export const places: readonly string[] = [...Object.keys(frameworks), "shim"];
+
 export interface Service {
   readonly url: string;
   readonly port: number;
@@ -74,6 +78,7 @@ export async function open(
 ): Promise<Service> {
   const { framework = "node:http", inbound: given, ...more } = options;
   const client = createClient({ policies: [definePolicy({ name: "guard", match: [{ inbound: true }], layers })], ...more });
+  if (framework === "shim") return behindShim(t, layers, handler, more);
   const make = frameworks[framework];
   if (make === undefined) throw new Error(framework);
   const server = createServer(await make(client, handler, given)).listen(0, "127.0.0.1");
@@ -85,6 +90,25 @@ export async function open(
   });
   const { port } = server.address() as AddressInfo; // the cast: it listens on a port
   return { url: `http://127.0.0.1:${port}`, port, client };
+}
+
+async function behindShim(
+  t: TestContext,
+  layers: readonly LayerDefinition[],
+  handler: Handler,
+  options: Partial<ClientOptions>,
+): Promise<Service> {
+  const app = createServer((incoming, response) => void handler(incoming, response)).listen(0, "127.0.0.1");
+  await once(app, "listening");
+  t.after(() => {
+    app.close();
+    app.closeAllConnections();
+  });
+  const { port } = app.address() as AddressInfo; // the cast: it listens on a port
+  const policies = [definePolicy({ name: "guard", match: [{ inbound: true }], layers })];
+  const behind = { direction: "inbound", app: { origin: new URL(`http://127.0.0.1:${port}`) }, trusts: () => false } as const;
+  const { client, url } = await openShim(t, { policies, ...options }, behind);
+  return { url, port: Number(new URL(url).port), client };
 }
 
 export interface Reply {
