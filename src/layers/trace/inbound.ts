@@ -12,7 +12,8 @@ export function startInboundCall(otel: OpenTelemetry, call: Call, active: Contex
   const { record } = call;
   const tracer = tracerOf(otel);
   const rpc = isRpc(call);
-  if (trace.getSpan(active) !== undefined) {
+  const above = trace.getSpan(active);
+  if (above !== undefined && above.spanContext().isRemote !== true) {
     const options = { kind: SpanKind.INTERNAL, attributes: callAttributes(record) };
     const inner = ourSpan(otel, tracer.startSpan(`premesh ${record.policy}`, options, active));
     return rpc ? withStatus(inner) : { ...inner, concluded: (outcome) => concluded(inner, outcome) };

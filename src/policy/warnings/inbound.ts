@@ -8,8 +8,8 @@ export const unfitForInbound: Rule = (policy) =>
     return {
       code: "PM0530",
       path: `layers[${index}]`,
-      message: `the ${kind} layer ${why} on calls that come in, so a process cannot run this policy for them`,
-      hint: "take it out, or make two policies: one with inbound: true, one without",
+      message: `the ${kind} layer ${why} on calls that come in, so only a sidecar before the service can run this policy for them`,
+      hint: "run it there, take it out, or make two policies: one with inbound: true, one without",
     };
   });
 

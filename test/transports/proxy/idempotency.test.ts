@@ -242,7 +242,9 @@ describe("whoever asked leaves", () => {
 
 test("a retry behind it repeats what was never sent, and no POST that was; before it, it gets the first answer", async (t) => {
   const app = await openUpstream(t, [{ status: 503, body: "busy" }, { body: "done" }]);
-  const policies = [definePolicy({ name: "guard", match: [{ inbound: true }], layers: [trace(), idempotency(), hedge({ after: "1h" }), retry()] })];
+  const policies = [
+    definePolicy({ name: "guard", match: [{ inbound: true }], layers: [trace(), idempotency(), hedge({ after: "1h" }), retry()] }),
+  ];
   const shim = await openShim(t, { policies }, { direction: "inbound", app: { origin: new URL(app.url) } });
   const service = { port: Number(new URL(shim.url).port) };
   assert.deepEqual([(await post(service, "k")).status, (await post(service, "k")).body.toString()], [503, "busy"]);

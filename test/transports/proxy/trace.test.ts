@@ -93,3 +93,16 @@ test("gRPC: CLIENT for the call with its status, INTERNAL for each attempt", asy
     attempts.map(onWire),
   );
 });
+
+test("a call that comes in: SERVER for the call, beneath its caller's span; CLIENT for what goes to the application, on the wire", async (t) => {
+  const app = await openUpstream(t, [{}]);
+  const policies = [definePolicy({ name: "in", match: [{ inbound: true }], layers: [trace()] })];
+  const shim = await openShim(t, { policies }, { direction: "inbound", app: { origin: new URL(app.url) }, trusts: () => false });
+  await ask(shim.address, { path: "/a", headers: { traceparent } });
+  const all = await spans(2);
+  const call = all.find(({ kind }) => kind === SpanKind.SERVER);
+  const attempt = all.find(({ kind }) => kind === SpanKind.CLIENT);
+  assert.deepEqual([call?.parentSpanContext?.spanId, call?.attributes["http.response.status_code"]], [OUTER.spanId, 200]);
+  assert.equal(attempt?.parentSpanContext?.spanId, call?.spanContext().spanId);
+  assert.equal(app.requests[0]?.headers["traceparent"], attempt === undefined ? "" : onWire(attempt));
+});
