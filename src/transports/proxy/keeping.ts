@@ -59,7 +59,7 @@ export function newKeeping(recording: Recording, most: number, { status, plain }
 const nothing = (): void => undefined;
 
 /** Names in lower case. */
-export function pairs(fields: Fields): (readonly [name: string, value: string])[] {
+function pairs(fields: Fields): (readonly [name: string, value: string])[] {
   const all: (readonly [string, string])[] = [];
   for (let at = 0; at + 1 < fields.length; at += 2) all.push([(fields[at] ?? "").toLowerCase(), fields[at + 1] ?? ""]);
   return all;
