@@ -18,6 +18,7 @@ export const sidecarCommand: Command = {
     admin: { value: "address", summary: `where the shim is looked after, or off (default ${ADMIN})` },
     "admin-open": { summary: "let --admin be reached from other machines" },
     health: { value: "address", summary: "where probes and Prometheus come from other machines, as 0.0.0.0:15021 (default: nowhere)" },
+    shared: { value: "url", summary: "the Redis that limits and keys are shared by, as redis://10.0.0.1:6379 (default: none)" },
     "allow-any": { summary: "let calls through that no policy matches" },
     "trust-inbound": { summary: "heed x-envoy-* and premesh-* of callers on --inbound too" },
     "access-log": { value: "format", summary: "json, text or off (default json)" },

@@ -21,6 +21,8 @@ export interface SidecarSettings {
   readonly adminOpen?: boolean | undefined;
   /** Where probes and Prometheus come from other machines: it answers `/healthz`, `/readyz` and `/metrics`, and nothing else. */
   readonly health?: string | undefined;
+  /** The Redis that layers share by with other shims and processes: `redis://10.0.0.1:6379`. It may have a password in it, so it is told to nobody. */
+  readonly shared?: string | undefined;
   /** Calls that no policy matches go through too. */
   readonly allowAny?: boolean | undefined;
   /** Whose orders (`x-envoy-*`, `premesh-*`) count besides those of local callers. */

@@ -22,6 +22,7 @@ import type { Log } from "./log.ts";
 import { newReload, type Reload } from "./reload/reload.ts";
 import { watchFile } from "./reload/watch.ts";
 import { DRAIN_DELAY_MS, DRAIN_TIME_MS, type SidecarSettings } from "./settings.ts";
+import { sharedStore } from "./shared.ts";
 import { newRequestMetrics } from "./telemetry/request-metrics.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
 
@@ -55,7 +56,8 @@ export async function startSidecar(settings: SidecarSettings, surroundings: Surr
   const { file, outbound, inbound, admin, health, allowAny = false, trustInbound = false, reusePort = false } = settings;
   const { log, telemetry, accessLog, quit } = surroundings;
   let policies = settings.policies;
-  const client = createClient({ policies, sidecar: false });
+  const shared = settings.shared === undefined ? undefined : await sharedStore(settings.shared);
+  const client = createClient({ policies, sidecar: false, ...(shared === undefined ? {} : { shared }) });
   const listeners = new Map<Direction, Listener>();
   const addresses: Partial<Record<keyof Addresses, string>> = {};
   const forbidden = newOwnAddresses(() => Object.values(addresses));
@@ -141,6 +143,7 @@ export async function startSidecar(settings: SidecarSettings, surroundings: Surr
     for (const listener of listeners.values()) listener.destroy();
     for (const close of closing.toReversed()) await close();
     await Promise.all([client.close(), upstreams.close()]);
+    await shared?.close();
   }
 
   try {

@@ -83,7 +83,7 @@ const table: Readonly<Record<string, { readonly loads: readonly string[]; readon
   wire: { loads: ["wire"], types: [] },
   transport: { loads: ["primitive", "call", "seam", "transport", "wire"], types: ["policy", "client"] },
   sidecar: {
-    loads: ["primitive", "policy", "files", "call", "seam", "telemetry", "client", "transport", "wire", "sidecar"],
+    loads: ["primitive", "policy", "files", "call", "seam", "telemetry", "client", "transport", "wire", "store", "sidecar"],
     types: ["compile"],
   },
   client: { loads: ["primitive", "policy", "call", "seam", "telemetry", "compile", "transport", "client"], types: [] },

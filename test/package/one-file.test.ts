@@ -30,7 +30,8 @@ function policiesFor(endpoint: string): string {
 
 async function serves(t: TestContext, command: readonly string[]): Promise<void> {
   const upstream = await openUpstream(t, [{ status: 503 }, { body: "hello" }]);
-  const shim = await startSidecarProcess(t, [policiesFor(upstream.url)], { command });
+  const words = [policiesFor(upstream.url), "--shared", "redis://127.0.0.1:1"]; // where no Redis is: its client is in the file, too
+  const shim = await startSidecarProcess(t, words, { command });
   const { status, body } = await ask(shim.outbound, "http://shop.internal/a", { headers: { host: "shop.internal" } });
   assert.deepEqual([status, body], [200, "hello"], shim.log.map(({ message }) => message).join("\n"));
   assert.match((await ask(shim.admin, "/metrics")).body, /^premesh_call_attempts_sum\{.*\} 2$/m);
@@ -46,7 +47,8 @@ suite("the shim", { timeout: 120_000 }, () => {
     const file = join(folder, "premesh-sidecar.mjs");
     const within = await bundle("src/cli/one-file/main.ts", file, "esm");
     const licences = licencesOf(within, fileURLToPath(new URL("../..", import.meta.url)));
-    for (const name of ["zod", "cockatiel", "@opentelemetry/api"]) assert.match(licences, new RegExp(`^${name} [\\d.]+ \\(`, "m"));
+    for (const name of ["zod", "cockatiel", "@opentelemetry/api", "ioredis", "bottleneck"])
+      assert.match(licences, new RegExp(`^${name} [\\d.]+ \\(`, "m"));
     await serves(t, [process.execPath, file]);
   });
 

@@ -51,6 +51,7 @@ export function settingsOf({ rest, has, valueOf }: Words, policies: readonly Pol
     inbound: inbound === undefined || app === undefined ? undefined : { listen: inbound, app },
     admin: at("admin", ADMIN),
     health: valueOf("health"),
+    shared: valueOf("shared"),
     allowAny: has("allow-any"),
     trustInbound: has("trust-inbound"),
     accessLog: ACCESS_LOGS.find((one) => one === valueOf("access-log")),
