@@ -107,6 +107,17 @@ describe("a key", () => {
     assert.equal(worked, 2);
   });
 
+  test("has a bound for the bodies of all, and what was read is let go of", async (t) => {
+    const service = await open(t, [idempotency({ buffer: 30_000_000 })], async (incoming, response) => {
+      response.end(String((await bodyOf(incoming)).length));
+    });
+    for (const nth of [1, 2]) {
+      const refused = await post(service, "k", { body: Buffer.alloc(17_000_000) });
+      assert.deepEqual([refused.status, refused.headers["retry-after"]], [503, "1"]);
+      assert.equal((await post(service, `fits-${nth}`, { body: Buffer.alloc(15_000_000) })).body.toString(), "15000000");
+    }
+  });
+
   test("is free again where nothing was done: by a layer behind it, by the user's word, or since there is no application", async (t) => {
     let worked = 0;
     const layers = [idempotency({ forget: [503] }), rateLimit({ rate: 2, per: "1h", burst: 2 })];
