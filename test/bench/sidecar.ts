@@ -119,9 +119,9 @@ function verdicts(protocol: Protocol, results: ReadonlyMap<string, Measured>): r
 
 export const bench: Bench = {
   title: "The sidecar beside other proxies",
-  how: `each proxy alone on one core (one worker), an upstream in C (nginx, nghttpd) and h2load on the other; ${ROUNDS} rounds of ${SECONDS} s as fast as it goes and ${SECONDS} s at ${RATE} requests/s, proxies in turn; HTTP/1.1 over 50 connections, gRPC unary over 4 with 16 streams each; CPU is user and system time of the proxy per request; RSS of all its processes`,
+  how: `each proxy alone on one core (one worker), nginx as upstream and h2load on the other; ${ROUNDS} rounds of ${SECONDS} s as fast as it goes and ${SECONDS} s at ${RATE} requests/s, proxies in turn; HTTP/1.1 over 50 connections, gRPC unary over 4 with 16 streams each; CPU is user and system time of the proxy per request; RSS of all its processes`,
   run: async () => {
-    if (!canLoad()) return [{ figure: "not run", value: "needs h2load, nghttpd and nginx", peer: "", target: "" }];
+    if (!canLoad()) return [{ figure: "not run", value: "needs h2load and nginx", peer: "", target: "" }];
     const { there, missing } = proxies();
     const folder = mkdtempSync(join(tmpdir(), "premesh-bench-"));
     try {

@@ -5,13 +5,25 @@ export interface Ports {
   readonly upstream: number;
 }
 
-/** The upstream of the HTTP/1.1 rows; and, with `proxy`, nginx as a peer. */
-export const nginxUpstream = ({ upstream }: Pick<Ports, "upstream">, folder: string): string => `
+/** The upstream of the HTTP/1.1 rows: nginx. */
+export const httpUpstream = ({ upstream }: Pick<Ports, "upstream">, folder: string): string => `
 daemon off; worker_processes 1; pid ${folder}/upstream.pid; error_log ${folder}/upstream.log crit;
 events { worker_connections 4096; }
 http {
   access_log off; keepalive_requests 100000000; client_body_temp_path ${folder}/ub; proxy_temp_path ${folder}/up; fastcgi_temp_path ${folder}/uf; uwsgi_temp_path ${folder}/uu; scgi_temp_path ${folder}/us;
   server { listen 127.0.0.1:${upstream} reuseport backlog=4096; location / { default_type application/json; return 200 '{"ok":true}'; } }
+}`;
+
+/** That of the gRPC rows: nginx too, which answers every POST with a message from a file, and real trailers. */
+export const grpcUpstream = ({ upstream }: Pick<Ports, "upstream">, folder: string): string => `
+daemon off; worker_processes 1; pid ${folder}/upstream.pid; error_log ${folder}/upstream.log crit;
+events { worker_connections 4096; }
+http {
+  access_log off; keepalive_requests 100000000; types {} default_type application/grpc; open_file_cache max=10; client_body_temp_path ${folder}/ub; proxy_temp_path ${folder}/up; fastcgi_temp_path ${folder}/uf; uwsgi_temp_path ${folder}/uu; scgi_temp_path ${folder}/us;
+  server {
+    listen 127.0.0.1:${upstream} http2 reuseport backlog=4096; http2_max_concurrent_streams 1000;
+    location / { root ${folder}/docs; error_page 405 =200 $uri; add_trailer grpc-status 0 always; }
+  }
 }`;
 
 export const nginxProxy = ({ proxy, upstream }: Ports, folder: string, grpc: boolean): string => `

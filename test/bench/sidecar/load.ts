@@ -27,7 +27,7 @@ export interface Loaded {
 }
 
 /** A gRPC message of five bytes. */
-const MESSAGE = Buffer.from([0, 0, 0, 0, 5, 104, 101, 108, 108, 111]);
+export const MESSAGE: Buffer = Buffer.from([0, 0, 0, 0, 5, 104, 101, 108, 108, 111]);
 
 const run = promisify(execFile);
 

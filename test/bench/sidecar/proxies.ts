@@ -1,13 +1,14 @@
 // The proxies that are measured: how each is started on the first core, and the upstream and load on the second.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { bundle } from "../../tools/bundle.ts";
-import { envoy, haproxy, nginxProxy, nginxUpstream, type Ports } from "./config.ts";
+import { envoy, grpcUpstream, haproxy, httpUpstream, nginxProxy, type Ports } from "./config.ts";
+import { MESSAGE } from "./load.ts";
 
 export type Protocol = "http/1.1" | "grpc";
 
@@ -97,15 +98,15 @@ async function nginx(folder: string, port: number, core: 0 | 1, text: string): P
   return gently(running, running.pid);
 }
 
-/** What answers behind the proxies: nginx for HTTP/1.1, nghttpd for gRPC, both in C, so that they are not what is measured. */
+/** What answers behind the proxies: nginx, in C, so that it is not what is measured. */
 export async function upstreamFor(protocol: Protocol, folder: string): Promise<Running> {
   const port = await freePort();
-  if (protocol === "http/1.1") return nginx(folder, port, 1, nginxUpstream({ upstream: port }, folder));
-  const docs = join(folder, "docs");
-  mkdirSync(join(docs, "bench.Bench"), { recursive: true });
-  writeFileSync(join(docs, "bench.Bench", "Unary"), Buffer.from([0, 0, 0, 0, 5, 104, 101, 108, 108, 111]));
-  const args = ["--no-tls", "--echo-upload", "--trailer=grpc-status: 0", "-m", "1000", "-d", docs, "-a", "127.0.0.1", String(port)];
-  return started(1, port, "nghttpd", args);
+  if (protocol === "http/1.1") return nginx(folder, port, 1, httpUpstream({ upstream: port }, folder));
+  const service = join(folder, "docs", "bench.Bench");
+  mkdirSync(service, { recursive: true });
+  chmodSync(folder, 0o755); // nginx's worker is another user where root starts it
+  writeFileSync(join(service, "Unary"), MESSAGE);
+  return nginx(folder, port, 1, grpcUpstream({ upstream: port }, folder));
 }
 
 const node = process.execPath;
@@ -198,4 +199,4 @@ export function proxies(): { readonly there: readonly Proxy[]; readonly missing:
   return { there, missing };
 }
 
-export const canLoad = (): boolean => installed("h2load", "--version") && installed("nghttpd", "--version") && installed("nginx", "-v");
+export const canLoad = (): boolean => installed("h2load", "--version") && installed("nginx", "-v");
