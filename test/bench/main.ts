@@ -1,4 +1,4 @@
-// `npm run bench`: runs every bench, each in a process of its own, and prints one table; with `--update` it goes into docs/reference/benchmarks.md.
+// `npm run bench`: runs every bench, each in a process of its own, and prints one table; with `--update` it goes into docs/reference/benchmarks.md. Names run some alone.
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -72,27 +72,37 @@ for (const [name, ...flags] of benches) {
   }
 }
 
-if (update && chosen.length === 0) {
+/** The page by its sections, each under its title. */
+function sectionsOf(text: string): Map<string, string> {
+  const [, ...parts] = text.split(/^## /m);
+  return new Map(parts.map((part) => [part.slice(0, part.indexOf("\n")), `## ${part}`.trimEnd()]));
+}
+
+if (update) {
   const page = new URL("../../docs/reference/benchmarks.md", import.meta.url);
-  const sections = results.map(({ title, how, rows }) =>
-    [
-      `## ${title}`,
-      "",
-      `${how[0]?.toUpperCase() ?? ""}${how.slice(1)}.`,
-      "",
-      "| figure | measured | target | result | beside |",
-      "|---|---|---|---|---|",
-      ...rows.map((row) => `| ${row.figure} | ${row.value} | ${row.target} | ${verdict(row)} | ${row.peer} |`),
-    ].join("\n"),
-  );
+  // some alone take their places among those that stand
+  const sections = chosen.length === 0 ? new Map<string, string>() : sectionsOf(readFileSync(page, "utf8"));
+  for (const { title, how, rows } of results)
+    sections.set(
+      title,
+      [
+        `## ${title}`,
+        "",
+        `${how[0]?.toUpperCase() ?? ""}${how.slice(1)}.`,
+        "",
+        "| figure | measured | target | result | beside |",
+        "|---|---|---|---|---|",
+        ...rows.map((row) => `| ${row.figure} | ${row.value} | ${row.target} | ${verdict(row)} | ${row.peer} |`),
+      ].join("\n"),
+    );
   const head = [
     "# Benchmarks",
     "",
-    "The last table of `npm run bench -- --update`. Read ratios: each figure stands beside its peer of the same run, and absolute times are those of one",
-    "machine. Medians over rounds; in brackets the middle half of the rounds.",
+    "The last tables of `npm run bench -- --update`, all in one run or some by name. Read ratios: each figure stands beside its peer of the same run, and absolute",
+    "times are those of one machine. Medians over rounds; in brackets the middle half of the rounds.",
     "",
     `${machine}.`,
   ].join("\n");
-  writeFileSync(page, `${[head, ...sections].join("\n\n")}\n`);
+  writeFileSync(page, `${[head, ...sections.values()].join("\n\n")}\n`);
   console.log("\nwritten to docs/reference/benchmarks.md");
 }

@@ -12,7 +12,7 @@ import { channelFor } from "./destination.ts";
 import { Ear, type Hearer } from "./ear.ts";
 import { FALLBACK_FIELD, rememberEnd, statusOf } from "./edge.ts";
 import { type InterceptingListener, type Metadata, Status, type StatusObject, type WireCall } from "./grpc-js.ts";
-import { type HeaderFields, PREVIOUS_ATTEMPTS } from "./metadata.ts";
+import { type HeaderFields, headOf, PREVIOUS_ATTEMPTS } from "./metadata.ts";
 import type { Outgoing, RpcPayload } from "./payload.ts";
 import { isLocal, misused, verdictOn } from "./verdict.ts";
 
@@ -103,7 +103,7 @@ export class Attempt extends Reader<Outgoing> implements Hearer {
   onReceiveMetadata(metadata: Metadata): void {
     if (this.#over) return;
     this.#answered(metadata);
-    this.#commit();
+    this.#commit(metadata);
     this.#headed = true;
     if (this.#number > 1) metadata.set(PREVIOUS_ATTEMPTS, String(this.#number - 1));
     this.#pass(["head", metadata]);
@@ -182,11 +182,12 @@ export class Attempt extends Reader<Outgoing> implements Hearer {
     this.#number = crossing.answered(outcome?.toString());
   }
 
-  #commit(): End {
+  #commit(metadata?: Metadata): End {
     if (this.#end !== undefined) return this.#end;
     const end = (this.#end = newEnd());
     this.#rpc.messages.commit(this);
-    const outcome: Outcome<Attempt> = { ok: true, response: this, end, discard };
+    const head = metadata === undefined ? undefined : headOf(metadata);
+    const outcome: Outcome<Attempt> = { ok: true, response: this, head, end, discard };
     this.#span?.end(outcome);
     this.#settle(outcome);
     return end;

@@ -1,4 +1,5 @@
 // The metadata of attempts: a copy of the caller's that says when it goes out on the wire, and lets the attempt add its own fields then.
+import type { Head } from "../../call/outcome.ts";
 import { Metadata } from "./grpc-js.ts";
 
 /** Header fields as they go to node:http2. */
@@ -6,6 +7,14 @@ export type HeaderFields = ReturnType<Metadata["toHttp2Headers"]>;
 
 /** How often an RPC was sent before (gRFC A6). */
 export const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
+
+/** What a response says, for layers that ask. */
+export const headOf = (metadata: Metadata): Head => ({
+  get: (name) => {
+    const [value] = metadata.get(name);
+    return typeof value === "string" ? value : undefined;
+  },
+});
 
 /** Who is told. */
 export interface Heading {

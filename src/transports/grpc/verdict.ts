@@ -4,13 +4,17 @@ import { Code } from "../../call/codes.ts";
 import type { Failure } from "../../call/outcome.ts";
 import { parsePushback } from "../../call/retry-after.ts";
 import { Metadata, Status, type StatusObject } from "./grpc-js.ts";
+import { headOf } from "./metadata.ts";
 
 /** `sent`: grpc-js found a connection for it. */
 export function verdictOn(status: StatusObject, sent: boolean): Failure<never> {
   const { code, details, metadata } = status;
   const http = /^Received HTTP status code (\d+)$/.exec(details)?.[1];
   if (http !== undefined) return rpcFailure(code, "answer", status, { status: Number(http) });
-  if (!isLocal(status)) return rpcFailure(code, "answer", status, { retryAfterMs: parsePushback(metadata.get("grpc-retry-pushback-ms")) });
+  if (!isLocal(status)) {
+    const retryAfterMs = parsePushback(metadata.get("grpc-retry-pushback-ms"));
+    return { ...rpcFailure(code, "answer", status, { retryAfterMs }), head: headOf(metadata) };
+  }
   if (OWN_FAULT.test(details)) return { ...misuseOutcome(status), code: Code.RESOURCE_EXHAUSTED };
   const reached: Reached = !sent ? "nothing" : code === Status.UNAVAILABLE && details === REFUSED ? "refusal" : "break";
   return rpcFailure(code, reached, status);

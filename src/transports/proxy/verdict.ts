@@ -2,16 +2,20 @@
 import { httpOutcome, rpcFailure } from "../../call/classify.ts";
 import { Code, rpcCodeOfHttpStatus } from "../../call/codes.ts";
 import type { End } from "../../call/end.ts";
-import type { Outcome } from "../../call/outcome.ts";
+import type { Head, Outcome } from "../../call/outcome.ts";
 import { parsePushback, parseRetryAfter } from "../../call/retry-after.ts";
 import type { Fields } from "../../wire/wire.ts";
+import { valueOf } from "./field-names.ts";
 import { codeIn, decoded, type RpcStatus, rpcStatus, statusIn } from "./grpc.ts";
 import type { Response } from "./response.ts";
+
+/** What the response says, for layers that ask. */
+const headOf = ({ plain }: Response): Head => ({ get: (name) => valueOf(plain, name) });
 
 /** `end`: its body is to come. */
 export function httpVerdict<R>(attempt: R, response: Response, end: End | undefined, discard: (attempt: R) => void): Outcome<R> {
   const { status, retryAfter } = response;
-  return httpOutcome(attempt, status, status < 400 ? undefined : parseRetryAfter(retryAfter), end, discard);
+  return httpOutcome(attempt, status, status < 400 ? undefined : parseRetryAfter(retryAfter), end, discard, headOf(response));
 }
 
 /** A status in the head is the answer of an RPC that has no other; a head without one is the beginning of an answer. */
@@ -19,11 +23,12 @@ export function rpcVerdict<R>(attempt: R, response: Response, end: End | undefin
   const { status, grpcStatus, grpcMessage = "", pushback } = response;
   if (grpcStatus === undefined && status !== 200) {
     const told = rpcStatus(rpcCodeOfHttpStatus(status), `Received HTTP status code ${status}`);
-    return { ...rpcFailure(told.code, "answer", told, { status }), response: attempt, end, discard };
+    return { ...rpcFailure(told.code, "answer", told, { status }), response: attempt, head: headOf(response), end, discard };
   }
   const told = grpcStatus === undefined ? (end === undefined ? MISSING : undefined) : rpcStatus(codeIn(grpcStatus), decoded(grpcMessage));
-  if (told === undefined || told.code === Code.OK) return { ok: true, response: attempt, status, end, discard };
-  return { ...rpcFailure(told.code, "answer", told, { retryAfterMs: parsePushback(pushback) }), response: attempt, end, discard };
+  if (told === undefined || told.code === Code.OK) return { ok: true, response: attempt, status, head: headOf(response), end, discard };
+  const failure = rpcFailure(told.code, "answer", told, { retryAfterMs: parsePushback(pushback) });
+  return { ...failure, response: attempt, head: headOf(response), end, discard };
 }
 
 /** An RPC that ended without a status was broken off, in gRPC's eyes. */

@@ -4,7 +4,13 @@ import { createServer } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import test from "node:test";
+import { Metadata } from "@grpc/grpc-js";
+import { channelOptions } from "../../../src/grpc.ts";
 import { createClient, definePolicy, PolicyError, rateLimit } from "../../../src/index.ts";
+import { ask } from "../../harness/ask.ts";
+import { openShim } from "../../harness/shim.ts";
+import { echoClient } from "../../transports/grpc/calls.ts";
+import { openPeer } from "../../transports/grpc/peer.ts";
 import { answer, type Answer, bare, failing, failureOf } from "../../harness/bare.ts";
 import { quotaOf } from "../../../src/layers/rateLimit/pace.ts";
 import { memoryStore } from "../../harness/store.ts";
@@ -147,4 +153,45 @@ test("over fetch: the fields of a real response count", async (t) => {
     assert.match(client.explain(error)?.text ?? "", /refused: the peer says that 0 calls remained; room again in 30 s/);
     return true;
   });
+});
+
+test("through the sidecar: the fields of the upstream's response count", async (t) => {
+  const server = createServer((_request, response) => void response.writeHead(200, { RateLimit: '"default";r=0;t=30' }).end("ok")).listen(
+    0,
+    "127.0.0.1",
+  );
+  t.after(() => server.close());
+  await once(server, "listening");
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`; // the cast: it listens on TCP
+  const shim = await openShim(t, {
+    policies: [definePolicy({ name: "api", match: [{ host: "*" }], layers: [rateLimit(generous)] })],
+    now: () => 0,
+  });
+  assert.equal((await ask(shim.address, { host })).status, 200);
+  const refused = await ask(shim.address, { host });
+  assert.deepEqual([refused.status, refused.headers["retry-after"]], [429, "30"]);
+});
+
+test("over gRPC: the metadata of an answer counts, and that of a failure", async (t) => {
+  const spent = { "x-ratelimit-remaining": "0", "x-ratelimit-reset": "30" };
+  const peer = await openPeer(t, (attempt) => {
+    if (attempt.nth > 1) return attempt.status(8, spent);
+    attempt.head(spent);
+    attempt.send("ok");
+    return attempt.status(0);
+  });
+  let now = 0;
+  const layers = [rateLimit(generous)];
+  const client = createClient({ policies: [definePolicy({ name: "api", match: [{ host: "*" }], layers })], now: () => now });
+  const echo = echoClient(t, peer.address, channelOptions(client));
+  const unary = (): Promise<number | undefined> =>
+    new Promise((resolve) => {
+      echo.Unary("hello", new Metadata(), {}, (error) => resolve(error === null ? undefined : client.explain(error)?.attempts));
+    });
+  assert.equal(await unary(), undefined);
+  assert.equal(await unary(), 0, "held back by what the answer said");
+  now = 31_000;
+  assert.equal(await unary(), 1);
+  assert.equal(await unary(), 0, "held back by what the failure said");
+  assert.equal(peer.attempts.length, 2);
 });
