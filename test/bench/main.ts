@@ -99,9 +99,9 @@ if (update) {
     "# Benchmarks",
     "",
     "The last tables of `npm run bench -- --update`, all in one run or some by name. Read ratios: each figure stands beside its peer of the same run, and absolute",
-    "times are those of one machine. Medians over rounds; in brackets the middle half of the rounds.",
+    "times are those of the machine of that run. Medians over rounds; in brackets the middle half of the rounds.",
     "",
-    `${machine}.`,
+    `The last run: ${machine}.`,
   ].join("\n");
   writeFileSync(page, `${[head, ...sections.values()].join("\n\n")}\n`);
   console.log("\nwritten to docs/reference/benchmarks.md");
