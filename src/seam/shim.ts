@@ -15,6 +15,9 @@ const LONGEST_WAIT_MS = 5_000;
 /** Calls that have no answer for so long are reason to ask. */
 const SILENCE_MS = 1_000;
 
+/** A client that is updated again and again remembers no more revisions than this. */
+const MOST_REVISIONS = 1_024;
+
 /** A revision that the sidecar does not have is asked for again after so long, by one call. */
 const REVISION_WAIT_MS = 1_000;
 
@@ -135,6 +138,10 @@ export function newShim(text: string, env: Pick<Env, "now" | "timers" | "random"
     takes: (revision) => void lacking.delete(revision),
     lacks: (revision) => {
       const first = !said.has(revision);
+      if (said.size >= MOST_REVISIONS) {
+        said.clear();
+        lacking.clear();
+      }
       said.add(revision);
       lacking.set(revision, env.now() + REVISION_WAIT_MS * (0.5 + 0.5 * env.random()));
       return first;

@@ -121,7 +121,7 @@ class Attempt {
   }
 
   #answered(response: UnaryResponse): void {
-    this.#settle({ ok: true, response });
+    this.#settle({ ok: true, response, head: response.header });
   }
 
   #began(stream: Begun): void {
@@ -139,7 +139,7 @@ class Attempt {
         return told;
       },
     });
-    this.#settle({ ok: true, response, end, discard: abandon });
+    this.#settle({ ok: true, response, head: response.header, end, discard: abandon });
   }
 
   #failed(error: unknown, leftMs: number): void {

@@ -321,3 +321,28 @@ suite("what happened can be asked for", () => {
     assert.deepEqual(Object.keys(client.status().policies["kinds"]?.targets ?? {}), [host, SERVICE]);
   });
 });
+
+suite("what a response says of the peer's limit counts where the policy learns", () => {
+  const metadata = { "x-ratelimit-remaining": "0", "x-ratelimit-reset": "30" };
+  const learns = [rateLimit({ rate: 1_000_000, per: "1s", learn: true })];
+
+  for (const [what, step] of [
+    ["an answer", { metadata }],
+    ["a failure", { fail: Code.NotFound, metadata }],
+  ] as const) {
+    test(what, async (t) => {
+      const { client, kinds, server } = await openTrial(t, learns, [step], { client: { now: () => 0 } });
+      await kinds.read({ value: "a" }).catch(() => undefined);
+      const error = await failure(kinds.read({ value: "b" }));
+      assert.equal(client.explain(error)?.attempts, 0);
+      assert.equal(server.seen.length, 1);
+    });
+  }
+
+  test("a stream", async (t) => {
+    const { kinds, server } = await openTrial(t, learns, [{ metadata }], { client: { now: () => 0 } });
+    await all(kinds.count({ value: "a" }));
+    await assert.rejects(all(kinds.count({ value: "b" })));
+    assert.equal(server.seen.length, 1);
+  });
+});

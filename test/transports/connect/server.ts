@@ -23,8 +23,9 @@ export interface Step {
   readonly reads?: number;
   /** Sends so many responses before it fails, breaks or hangs. Default 0. */
   readonly sends?: number;
-  /** Fails with this code, and with this metadata. */
+  /** Fails with this code. */
   readonly fail?: Code;
+  /** Of the failure, or of the answer's head. */
   readonly metadata?: Readonly<Record<string, string>>;
   /** Resets the connection, or over HTTP/2 the stream with this code. */
   readonly reset?: "connection" | number;
@@ -79,6 +80,8 @@ export async function openKinds(t: TestContext, httpVersion: HttpVersion, script
     context.signal.addEventListener("abort", () => over.resolve(left), { once: true });
     try {
       await step.until;
+      for (const [name, value] of step.fail === undefined ? Object.entries(step.metadata ?? {}) : [])
+        context.responseHeader.set(name, value);
       const broken = step.fail !== undefined || step.reset !== undefined || step.hang === true;
       const duplex = context.method.methodKind === "bidi_streaming" && step.reads === undefined && !broken;
       if (step.reads !== 0) {
