@@ -28,6 +28,12 @@ export const TIMEOUT: number = RESET | bits.timeout | bits["deadline-exceeded"];
 /** The word that fits what an inner layer refused. It is no failure of the peer. */
 export const REFUSAL: number = bits.refusal;
 
+/** The word that fits what a rate limit of an Envoy on the way refused. Only a `retry` that is given it repeats such a response, as with Envoy. */
+export const RATE_LIMITED: number = bits["envoy-ratelimited"];
+
+/** Present is enough: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#x-envoy-ratelimited */
+const rateLimited = (head: Head | undefined): number => ((head?.get("x-envoy-ratelimited") ?? undefined) === undefined ? 0 : RATE_LIMITED);
+
 /** The condition words that fit, for those who have no bits of ours. */
 export function wordsOfConditions(conditions: number): readonly Condition[] {
   return CONDITIONS.filter((word) => (conditions & bits[word]) !== 0);
@@ -62,7 +68,7 @@ export function httpOutcome<R>(
   head?: Head,
 ): Outcome<R> {
   if (status < 400) return { ok: true, response, status, head, end, discard };
-  const [code, conditions] = [codeOfHttpStatus(status), conditionsOfHttpStatus(status)];
+  const [code, conditions] = [codeOfHttpStatus(status), conditionsOfHttpStatus(status) | rateLimited(head)];
   return { ok: false, code, by: "peer", sent: true, conditions, status, head, response, retryAfterMs, end, discard };
 }
 
@@ -77,13 +83,13 @@ export function rpcFailure(
   code: number,
   reached: Reached,
   cause: unknown,
-  more: { readonly status?: number | undefined; readonly retryAfterMs?: number | undefined } = {},
+  more: { readonly status?: number | undefined; readonly retryAfterMs?: number | undefined; readonly head?: Head } = {},
 ): Failure<never> {
   const known = code >= Code.CANCELLED && code <= Code.UNAUTHENTICATED ? (code as Code) : Code.UNKNOWN; // the cast: in range; what is none of gRPC's is not known
   if (reached === "nothing" && known !== Code.UNAVAILABLE && known !== Code.DEADLINE_EXCEEDED)
     return { ...misuseOutcome(cause), code: known };
   const words = { nothing: CONNECT_FAILURE, refusal: REFUSED_STREAM, break: RESET, answer: 0 }[reached];
-  const conditions = (known === Code.DEADLINE_EXCEEDED ? 0 : words) | codeBit(known) | httpWords(more.status);
+  const conditions = (known === Code.DEADLINE_EXCEEDED ? 0 : words) | codeBit(known) | httpWords(more.status) | rateLimited(more.head);
   return { ok: false, code: known, by: "peer", sent: reached === "break" || reached === "answer", conditions, cause, ...more };
 }
 

@@ -4,6 +4,8 @@ import type { Failure, Outcome } from "./outcome.ts";
 export interface Orders {
   /** Outcomes that `retry` sends again besides its own. */
   readonly retryOn: ((outcome: Outcome<unknown>) => outcome is Failure<unknown>) | undefined;
+  /** `retryOn` is to hold for what an Envoy's rate limit refused. */
+  readonly rateLimited: boolean;
   /** How often `retry` sends at most, in place of its own number. */
   readonly attempts: number | undefined;
   /** In place of the time of a `timeout` before `retry`, in milliseconds. */

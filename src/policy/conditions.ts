@@ -36,6 +36,7 @@ export const CONDITIONS = [
   "connect-failure",
   "refused-stream",
   "retriable-4xx",
+  "envoy-ratelimited",
   ...GRPC_STATUSES,
   "timeout",
   "refusal",

@@ -91,6 +91,8 @@ const sentences: { readonly [K in LayerKind]: Readonly<Record<string, Sentence>>
   },
   retry: {
     retrying: (detail, decision) => `${cameOut(detail, decision)}: attempt ${detail["next"]} follows after ${ms(detail["waitMs"])}`,
+    "rate-limited": (detail, decision) =>
+      `${cameOut(detail, decision)}: not sent again, since the rate limit of a proxy on the way refused it`,
     exhausted: (detail, decision) => `${cameOut(detail, decision)}: no attempt is left of ${detail["attempts"]}`,
     "not-idempotent": (detail, decision) => `${cameOut(detail, decision)}: not sent again, since ${detail["method"]} may not be sent twice`,
     "body-not-replayable": (detail, decision) =>

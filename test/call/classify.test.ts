@@ -11,6 +11,7 @@ import {
   matcher,
   misuseOutcome,
   REFUSAL,
+  rpcFailure,
   thrownOutcome,
   TIMEOUT,
 } from "../../src/call/classify.ts";
@@ -151,4 +152,10 @@ test("a list of words and statuses is one test of outcomes", () => {
   }
   assert.ok(!fits({ ok: true, response: 1 }));
   assert.ok(!fits(misuseOutcome(new Error("x"))));
+});
+
+test("what an Envoy's rate limit refused fits a word besides those of its status", () => {
+  const head = { get: (name: string) => (name === "x-envoy-ratelimited" ? "true" : undefined) };
+  assert.deepEqual(wordsOf(httpOutcome({}, 429, undefined, undefined, () => undefined, head)), ["envoy-ratelimited", "resource-exhausted"]);
+  assert.deepEqual(wordsOf(rpcFailure(Code.UNAVAILABLE, "answer", undefined, { head })), ["envoy-ratelimited", "unavailable"]);
 });

@@ -32,8 +32,8 @@ export const openGrpc =
       if (step === "hang") return;
       if (step === "reset") return attempt.reset(NGHTTP2_INTERNAL_ERROR);
       await step.until;
-      const { status = 200 } = step;
-      if (status >= 400) return attempt.status(codeOfHttpStatus(status));
+      const { status = 200, headers } = step;
+      if (status >= 400) return attempt.status(codeOfHttpStatus(status), headers);
       attempt.send("ok");
       return attempt.status(0);
     });

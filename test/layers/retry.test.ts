@@ -43,6 +43,36 @@ overTransports("leaves alone what no word fits", async (open) => {
   assert.equal(trial.attempts(), 2);
 });
 
+const marked = { status: 503, headers: { "x-envoy-ratelimited": "true" } } as const;
+
+overTransports(
+  "does not repeat what an Envoy's rate limit refused, and says so",
+  async (open) => {
+    const trial = await open([retry({ backoff: atOnce, statuses: [503] })], [marked, { status: 200 }]);
+    const came = await trial.call();
+    assert.deepEqual([came.status, trial.attempts()], [503, 1]);
+    assert.deepEqual(
+      trial.client.explain(came.result)?.decisions.map(({ what }) => what),
+      ["rate-limited"],
+    );
+  },
+  { except: ["run"] },
+);
+
+overTransports(
+  "repeats what an Envoy's rate limit refused where the word for it is given, whatever its status",
+  async (open) => {
+    const trial = await open(
+      [retry({ on: ["envoy-ratelimited"], backoff: atOnce })],
+      [{ ...marked, status: 429 }, marked, { status: 200 }],
+    );
+    const call = watch(trial.call());
+    while (!call.settled) await trial.time.pass(1);
+    assert.deepEqual([call.value?.status, trial.attempts()], [200, 3]);
+  },
+  { except: ["run"] },
+);
+
 overTransports("an abort during the backoff ends the call at once, and nothing more is sent", async (open) => {
   const trial = await open([retry({ backoff: { base: "1h", max: "1h" } })], [{ status: 503 }]);
   const caller = new AbortController();

@@ -2,7 +2,7 @@
 import type { Build } from "../../call/build.ts";
 import { type Budget, giveExtra, newBudget, remainingOf, takeExtra } from "../../call/budget.ts";
 import { type Call, type Next, nextAttempt } from "../../call/call.ts";
-import { abortedOutcome, matcher } from "../../call/classify.ts";
+import { abortedOutcome, matcher, RATE_LIMITED } from "../../call/classify.ts";
 import { codeName } from "../../call/codes.ts";
 import { discard, type Failure, type Outcome } from "../../call/outcome.ts";
 import { waited } from "../../call/waiting.ts";
@@ -24,6 +24,10 @@ export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { la
   const worthAnother = <R>({ payload: { orders } }: Call, outcome: Outcome<R>): outcome is Failure<R> =>
     worthIt(outcome) || orders?.retryOn?.(outcome) === true;
 
+  const limitedToo = on.includes("envoy-ratelimited");
+  const isLimited = ({ payload: { orders } }: Call, { conditions }: Failure<unknown>): boolean =>
+    (conditions & RATE_LIMITED) !== 0 && !limitedToo && orders?.rateLimited !== true;
+
   const mayRepeat = (call: Call, failure: Failure<unknown>): boolean =>
     !failure.sent || (call.idempotent ?? (anyMethod || methods.has(call.method)));
 
@@ -38,6 +42,7 @@ export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { la
       });
     };
     if (call.signal?.aborted === true) return undefined;
+    if (isLimited(call, failure)) return stop("rate-limited");
     if (done >= most(call)) return stop("exhausted", { attempts: most(call) });
     if (!mayRepeat(call, failure)) return stop("not-idempotent", { method: call.method });
     if (!call.payload.replayable) return stop("body-not-replayable", { buffer });
@@ -95,6 +100,6 @@ export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { la
       }),
     }),
     budget: (budget) => budget,
-    repeats: (call, failure) => attempts > 1 && worthIt(failure) && mayRepeat(call, failure),
+    repeats: (call, failure) => attempts > 1 && worthIt(failure) && !isLimited(call, failure) && mayRepeat(call, failure),
   };
 };

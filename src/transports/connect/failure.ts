@@ -21,7 +21,7 @@ export function failureOf(error: unknown): Failure<never> {
   const { code, metadata } = error;
   const reset = STREAM_RESET.exec(error.rawMessage)?.[1];
   if (reset !== undefined) return rpcFailure(code, reset === "REFUSED_STREAM" ? "refusal" : "break", error);
-  return { ...rpcFailure(code, "answer", error, { retryAfterMs: pushbackOf(metadata) }), head: metadata };
+  return rpcFailure(code, "answer", error, { retryAfterMs: pushbackOf(metadata), head: metadata });
 }
 
 /** gRPC's word for it, or HTTP's: errors of the Connect protocol come with the headers of their response. */

@@ -10,10 +10,10 @@ import { headOf } from "./metadata.ts";
 export function verdictOn(status: StatusObject, sent: boolean): Failure<never> {
   const { code, details, metadata } = status;
   const http = /^Received HTTP status code (\d+)$/.exec(details)?.[1];
-  if (http !== undefined) return rpcFailure(code, "answer", status, { status: Number(http) });
+  if (http !== undefined) return rpcFailure(code, "answer", status, { status: Number(http), head: headOf(metadata) });
   if (!isLocal(status)) {
     const retryAfterMs = parsePushback(metadata.get("grpc-retry-pushback-ms"));
-    return { ...rpcFailure(code, "answer", status, { retryAfterMs }), head: headOf(metadata) };
+    return rpcFailure(code, "answer", status, { retryAfterMs, head: headOf(metadata) });
   }
   if (OWN_FAULT.test(details)) return { ...misuseOutcome(status), code: Code.RESOURCE_EXHAUSTED };
   const reached: Reached = !sent ? "nothing" : code === Status.UNAVAILABLE && details === REFUSED ? "refusal" : "break";

@@ -5,7 +5,16 @@ import type { Orders } from "../../call/orders.ts";
 import { type Condition, CONDITIONS } from "../../policy/conditions.ts";
 
 const GRPC_WORDS = new Set(["cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"]);
-const HTTP_WORDS = new Set(["5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "refused-stream", "retriable-4xx"]);
+const HTTP_WORDS = new Set([
+  "5xx",
+  "gateway-error",
+  "reset",
+  "reset-before-request",
+  "connect-failure",
+  "refused-stream",
+  "retriable-4xx",
+  "envoy-ratelimited",
+]);
 
 /** The longest time that can be asked for: a day. */
 const LONGEST_MS = 86_400_000;
@@ -35,7 +44,7 @@ export function ordersOf(fields: ReadonlyMap<string, string>): Orders | undefine
     hedging === undefined
   )
     return undefined;
-  return { retryOn, attempts, callTimeoutMs, attemptTimeoutMs, hedging };
+  return { retryOn, rateLimited: words.includes("envoy-ratelimited"), attempts, callTimeoutMs, attemptTimeoutMs, hedging };
 }
 
 /** The time that the caller waits for an answer, in milliseconds. */

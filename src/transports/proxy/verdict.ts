@@ -21,14 +21,15 @@ export function httpVerdict<R>(attempt: R, response: Response, end: End | undefi
 /** A status in the head is the answer of an RPC that has no other; a head without one is the beginning of an answer. */
 export function rpcVerdict<R>(attempt: R, response: Response, end: End | undefined, discard: (attempt: R) => void): Outcome<R> {
   const { status, grpcStatus, grpcMessage = "", pushback } = response;
+  const head = headOf(response);
   if (grpcStatus === undefined && status !== 200) {
     const told = rpcStatus(rpcCodeOfHttpStatus(status), `Received HTTP status code ${status}`);
-    return { ...rpcFailure(told.code, "answer", told, { status }), response: attempt, head: headOf(response), end, discard };
+    return { ...rpcFailure(told.code, "answer", told, { status, head }), response: attempt, end, discard };
   }
   const told = grpcStatus === undefined ? (end === undefined ? MISSING : undefined) : rpcStatus(codeIn(grpcStatus), decoded(grpcMessage));
-  if (told === undefined || told.code === Code.OK) return { ok: true, response: attempt, status, head: headOf(response), end, discard };
-  const failure = rpcFailure(told.code, "answer", told, { retryAfterMs: parsePushback(pushback) });
-  return { ...failure, response: attempt, head: headOf(response), end, discard };
+  if (told === undefined || told.code === Code.OK) return { ok: true, response: attempt, status, head, end, discard };
+  const failure = rpcFailure(told.code, "answer", told, { retryAfterMs: parsePushback(pushback), head });
+  return { ...failure, response: attempt, end, discard };
 }
 
 /** An RPC that ended without a status was broken off, in gRPC's eyes. */

@@ -114,6 +114,15 @@ suite("which calls are tried again", () => {
     }
   }
 
+  for (const wire of ["gRPC", "Connect over HTTP/1.1"]) {
+    test(`not one that an Envoy's rate limit refused (${wire})`, async (t) => {
+      const metadata = { "x-envoy-ratelimited": "true" };
+      const { kinds, server } = await openTrial(t, again, [{ fail: Code.Unavailable, metadata }, {}], { wire });
+      await failure(kinds.read({ value: "a" }));
+      assert.equal(server.seen.length, 1);
+    });
+  }
+
   test("all with the same idempotency key", async (t) => {
     const { kinds, server } = await openTrial(t, [idempotency({ methods: ["*"] }), ...again], unavailable);
     assert.equal((await kinds.say({ value: "a" })).value, "a!");

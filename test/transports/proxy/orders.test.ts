@@ -54,6 +54,15 @@ suite("x-envoy-retry-on", () => {
     assert.deepEqual([answer.status, attempts], [200, 3]);
   });
 
+  test("has what an Envoy's rate limit refused repeated, for the policy's words too", async (t) => {
+    const marked = { status: 503, headers: { "x-envoy-ratelimited": "true" } };
+    const layers = [retry({ on: ["gateway-error"], backoff: atOnce })];
+    const without = await under(t, layers, [marked, {}], { "x-envoy-retry-on": "5xx" });
+    assert.deepEqual([without.answer.status, without.answer.headers["x-envoy-ratelimited"], without.attempts], [503, "true", 1]);
+    const withIt = await under(t, layers, [marked, {}], { "x-envoy-retry-on": "envoy-ratelimited" });
+    assert.deepEqual([withIt.answer.status, withIt.attempts], [200, 2]);
+  });
+
   test("of somebody who is not trusted counts for nothing", async (t) => {
     const { answer, attempts } = await under(
       t,
