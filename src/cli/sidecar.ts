@@ -19,6 +19,7 @@ export const sidecarCommand: Command = {
     "admin-open": { summary: "let --admin be reached from other machines" },
     health: { value: "address", summary: "where probes and Prometheus come from other machines, as 0.0.0.0:15021 (default: nowhere)" },
     shared: { value: "url", summary: "the Redis that limits and keys are shared by, as redis://10.0.0.1:6379 (default: none)" },
+    "shared-file": { value: "file", summary: "the file that the same stands in; the variable PREMESH_SHARED is read, too" },
     "allow-any": { summary: "let calls through that no policy matches" },
     "trust-inbound": { summary: "heed x-envoy-* and premesh-* of callers on --inbound too" },
     "access-log": { value: "format", summary: "json, text or off (default json)" },

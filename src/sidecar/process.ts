@@ -5,11 +5,14 @@ import { jsonLine, textLine } from "./access-log/lines.ts";
 import { type Log, newLog } from "./log.ts";
 import { newOutput, type Output } from "./output.ts";
 import type { SidecarSettings } from "./settings.ts";
+import { isExposed } from "./shared.ts";
 import { type Addresses, startSidecar } from "./sidecar.ts";
 import { startTelemetry } from "./telemetry/telemetry.ts";
 
 /** How long the end waits for logs and exports that nobody takes. */
 const PATIENCE_MS = 2_000;
+
+const HIDE = "say the URL by --shared-file, or PREMESH_SHARED in the environment";
 
 const EXIT = {
   /** It ended as it was told to. */
@@ -26,6 +29,8 @@ export async function runSidecar(settings: SidecarSettings, listening?: (address
   const log = newLog(errors, settings.logFormat ?? "text", Date.now);
   endOnFaults();
   warningsTo(log);
+  if (settings.shared !== undefined && isExposed(settings.shared, process.argv))
+    log("warn", "password-exposed", `the password of the Redis can be read by others on the machine (ps): ${HIDE}`);
   const access = accessOutput(settings);
   const line = settings.accessLog === "text" ? textLine : jsonLine;
   const telemetry = await startTelemetry(process.env, log);

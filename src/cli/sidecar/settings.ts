@@ -6,11 +6,13 @@ import { ADMIN, OUTBOUND, type SidecarSettings } from "../../sidecar/settings.ts
 import { parseAddress } from "../../wire/address.ts";
 import type { Words } from "../command.ts";
 import { version } from "../version.ts";
+import { sharedMisuse, sharedUrl } from "./shared-url.ts";
 
 const ACCESS_LOGS = ["json", "text", "off"] as const;
 const LOGS = ["text", "json"] as const;
 
-export function misuseOf({ rest, has, valueOf }: Words): string | undefined {
+export function misuseOf(words: Words): string | undefined {
+  const { rest, has, valueOf } = words;
   if (rest.length > 1) return "sidecar takes one file of policies";
   if (has("demo") && rest.length > 0) return "--demo brings its own policies";
   for (const name of ["outbound", "inbound", "app", "admin", "health"]) {
@@ -27,13 +29,14 @@ export function misuseOf({ rest, has, valueOf }: Words): string | undefined {
     const length = valueOf(name);
     if (length !== undefined && !(durationMs(length) >= 0)) return `--${name} must be a duration such as "20s"`;
   }
-  return oneOf("access-log", valueOf("access-log"), ACCESS_LOGS) ?? oneOf("log", valueOf("log"), LOGS);
+  return sharedMisuse(words) ?? oneOf("access-log", valueOf("access-log"), ACCESS_LOGS) ?? oneOf("log", valueOf("log"), LOGS);
 }
 
 const oneOf = (name: string, value: string | undefined, known: readonly string[]): string | undefined =>
   value === undefined || known.includes(value) ? undefined : `--${name} must be ${known.slice(0, -1).join(", ")} or ${known.at(-1)}`;
 
-export function settingsOf({ rest, has, valueOf }: Words, policies: readonly Policy[]): SidecarSettings {
+export function settingsOf(words: Words, policies: readonly Policy[]): SidecarSettings {
+  const { rest, has, valueOf } = words;
   const at = (name: string, usual: string): string | undefined => {
     const address = valueOf(name) ?? usual;
     return address === "off" ? undefined : address;
@@ -51,7 +54,7 @@ export function settingsOf({ rest, has, valueOf }: Words, policies: readonly Pol
     inbound: inbound === undefined || app === undefined ? undefined : { listen: inbound, app },
     admin: at("admin", ADMIN),
     health: valueOf("health"),
-    shared: valueOf("shared"),
+    shared: sharedUrl(words, process.env),
     allowAny: has("allow-any"),
     trustInbound: has("trust-inbound"),
     accessLog: ACCESS_LOGS.find((one) => one === valueOf("access-log")),
