@@ -1,0 +1,104 @@
+// Huffman: reads strings in HPACK's Huffman code (RFC 7541, 5.2 and Appendix B).
+
+/** The symbols whose codes have so many bits. The code is canonical: codes count up along this list, so that the lengths say all. */
+const SYMBOLS: readonly (readonly [bits: number, symbols: string])[] = [
+  [5, "012aceiost"],
+  [6, " %-./3456789=A_bdfghlmnpru"],
+  [7, ":BCDEFGHIJKLMNOPQRSTUVWYjkqvwxyz"],
+  [8, "&*,;XZ"],
+  [10, '!"()?'],
+  [11, "'+|"],
+  [12, "#>"],
+  [13, "\0$@[]~"],
+  [14, "^}"],
+  [15, "<`{"],
+  [19, "\\\xc3\xd0"],
+  [20, "\x80\x82\x83\xa2\xb8\xc2\xe0\xe2"],
+  [21, "\x99\xa1\xa7\xac\xb0\xb1\xb3\xd1\xd8\xd9\xe3\xe5\xe6"],
+  [22, "\x81\x84\x85\x86\x88\x92\x9a\x9c\xa0\xa3\xa4\xa9\xaa\xad\xb2\xb5\xb9\xba\xbb\xbd\xbe\xc4\xc6\xe4\xe8\xe9"],
+  [23, "\x01\x87\x89\x8a\x8b\x8c\x8d\x8f\x93\x95\x96\x97\x98\x9b\x9d\x9e\xa5\xa6\xa8\xae\xaf\xb4\xb6\xb7\xbc\xbf\xc5\xe7\xef"],
+  [24, "\t\x8e\x90\x91\x94\x9f\xab\xce\xd7\xe1\xec\xed"],
+  [25, "\xc7\xcf\xea\xeb"],
+  [26, "\xc0\xc1\xc8\xc9\xca\xcd\xd2\xd5\xda\xdb\xee\xf0\xf2\xf3\xff"],
+  [27, "\xcb\xcc\xd3\xd4\xd6\xdd\xde\xdf\xf1\xf4\xf5\xf6\xf7\xf8\xfa\xfb\xfc\xfd\xfe"],
+  [28, "\x02\x03\x04\x05\x06\x07\b\v\f\x0e\x0f\x10\x11\x12\x13\x14\x15\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f\xdc\xf9"],
+  [30, "\n\r\x16"], // and the end of the string, which is never written
+];
+
+/** What the next eight bits begin with: the length of the code << 8 | the symbol; 0: a longer code. */
+const SHORT = new Uint16Array(256);
+/** The first code of each length, how many there are, and where their symbols begin in `ORDER`. */
+const FIRST = new Int32Array(31);
+const COUNT = new Int32Array(31);
+const START = new Int32Array(31);
+const ORDER = new Uint8Array(256);
+
+let code = 0;
+let last = 0;
+let order = 0;
+for (let bits = 1; bits <= 30; bits++) {
+  code <<= 1;
+  const symbols = SYMBOLS.find(([length]) => length === bits)?.[1] ?? "";
+  FIRST[bits] = code;
+  COUNT[bits] = symbols.length;
+  START[bits] = order;
+  for (const symbol of symbols) {
+    last = symbol.charCodeAt(0);
+    ORDER[order++] = last;
+    if (bits <= 8) SHORT.fill((bits << 8) | last, code << (8 - bits), (code + 1) << (8 - bits));
+    code++;
+  }
+}
+
+/** How many bytes a string of so many bytes can become, at most. */
+export const roomFor = (bytes: number): number => Math.floor((bytes * 8) / 5);
+
+/** Writes what the string says into `into`, where there is room; gives its length, or -1: it is not a string of this code. */
+export function decodeHuffman(bytes: Uint8Array, from: number, to: number, into: Uint8Array): number {
+  let at = from;
+  let length = 0;
+  /** The last `left` bits of this are not read yet. */
+  let word = 0;
+  let left = 0;
+  for (;;) {
+    if (left < 8) {
+      if (at === to) break;
+      word = (word << 8) | (bytes[at++] ?? 0);
+      left += 8;
+    }
+    const next = (word >> (left - 8)) & 0xff;
+    const short = SHORT[next] ?? 0;
+    if (short !== 0) {
+      into[length++] = short;
+      left -= short >> 8;
+      continue;
+    }
+    left -= 8;
+    let bits = 8;
+    let long = next;
+    let nth = 0;
+    do {
+      if (left === 0) {
+        if (at === to) return -1;
+        word = bytes[at++] ?? 0;
+        left = 8;
+      }
+      left--;
+      long = (long << 1) | ((word >> left) & 1);
+      bits++;
+      nth = long - (FIRST[bits] ?? 0);
+    } while (bits < 30 && nth >= (COUNT[bits] ?? 0));
+    if (nth >= (COUNT[bits] ?? 0)) return -1; // the end of the string, written out
+    into[length++] = ORDER[(START[bits] ?? 0) + nth] ?? 0;
+  }
+  // Fewer than eight bits: a last symbol perhaps, and ones.
+  while (left > 0) {
+    const ones = 0xff >> left;
+    const short = SHORT[((word << (8 - left)) & 0xff) | ones] ?? 0;
+    if (short === 0 || short >> 8 > left) break;
+    into[length++] = short;
+    left -= short >> 8;
+  }
+  const ones = (1 << left) - 1;
+  return (word & ones) === ones ? length : -1;
+}
