@@ -231,6 +231,7 @@ export function createClient(options: ClientOptions): Client {
     env,
     find: policies.find,
     findRpc: policies.findRpc,
+    serves: policies.serves,
     named: policies.named,
     acceptInbound: policies.acceptInbound,
     requireIdempotencyLayer,

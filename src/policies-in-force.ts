@@ -21,6 +21,8 @@ export interface PoliciesInForce {
   readonly find: (host: string, path: string, method: string, direction?: Direction) => Compiled | undefined;
   /** The policy that an RPC matches. `host` as above; `method` as `payments.v1.Payments/Charge`. */
   readonly findRpc: (host: string, method: string, direction?: Direction) => Compiled | undefined;
+  /** Whether any call that goes out to the host can match a policy. */
+  readonly serves: (host: string) => boolean;
   /** The policy of that name; throws `ERR_PREMESH_UNKNOWN_POLICY`. */
   readonly named: (name: string) => Compiled;
   /** From now on, policies for calls that come in must be such as can be run there. Throws `ERR_PREMESH_INVALID_OPTIONS` when one is not. */
@@ -103,6 +105,7 @@ export function newPoliciesInForce(first: readonly Policy[], env: ClientEnv, sna
   return {
     find: (host, path, method, direction = "outbound") => set.matching[direction].find(host, path, method),
     findRpc: (host, method, direction = "outbound") => set.matching[direction].findRpc(host, method),
+    serves: (host) => set.matching.outbound.serves(host),
     named,
     acceptInbound: (place = "within") => {
       const policies = [...set.byName.values()].map(({ policy }) => policy);

@@ -19,6 +19,8 @@ export interface Matching<P> {
   find(host: string, path: string, method: string): P | undefined;
   /** `host` as above; `method` as `payments.v1.Payments/Charge`. */
   findRpc(host: string, method: string): P | undefined;
+  /** Whether any call to the host can match. */
+  serves(host: string): boolean;
 }
 
 /** How many hosts are remembered with their rules, and how many methods of each host with what was found for them. */
@@ -52,6 +54,7 @@ export function newMatching<P extends { readonly policy: Policy }>(policies: rea
       }
       return undefined;
     },
+    serves: (host) => rules.some((rule) => hostFits(rule.host, host)),
     findRpc: (host, method) =>
       remembered(
         remembered(rpcByHost, host, () => new Map<string, P | undefined>()),

@@ -27,6 +27,8 @@ export interface Door {
   find(host: string, path: string, method: string, direction?: Direction): Ruled | undefined;
   /** The policy that an RPC matches: `host` as above; `method` as `payments.v1.Payments/Charge`. */
   findRpc(host: string, method: string, direction?: Direction): Ruled | undefined;
+  /** Whether there is a policy that calls which go out to the host can match; `host` as above. */
+  serves(host: string): boolean;
   /** The policy of that name; throws `ERR_PREMESH_UNKNOWN_POLICY`. */
   named(name: string): Seamed;
   /**

@@ -151,7 +151,7 @@ export interface Upstreams {
    * throwing. The name of the peer, in TLS too, is the head's authority.
    */
   open(to: Destination, head: RequestHead, ended: boolean, receiver: ResponseReceiver): Stream;
-  /** Lets requests under way end, and closes every connection. */
+  /** Lets requests under way end, what came of a switch of protocols too, and closes every connection. */
   close(): Promise<void>;
 }
 

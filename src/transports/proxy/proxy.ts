@@ -63,10 +63,18 @@ function madeOut(context: Context, exchange: Exchange, request: Request): Asked 
   if (site === undefined) return ownReply(400, "http_request_error", "the request names no host that is one", NOT_HTTP);
   const ruled = over === RAN ? undefined : ruledFor(context, request, site);
   if (app !== undefined) return { request, target: app.origin.host, to: { ...app, version }, ruled, trusted };
+  if (isTunnel && leadsNowhere(context, site, trusted)) return noPolicyReply(site.host);
   if (isTunnel) return { request, target: site.target, to: tunnelTo(head.authority), ruled, trusted };
   if (ruled === undefined && over !== RAN && !allowAny) return noPolicyReply(site.host);
   return { request, target: site.target, to: site.to[version], ruled, trusted };
 }
+
+/**
+ * Nothing that may come through the tunnel can go on. From a trusted client, that may be the calls of a process that has run the layers itself, to any host; but
+ * not to the port of TLS, which nobody can look into.
+ */
+const leadsNowhere = ({ door, allowAny }: Context, { host }: Site, trusted: boolean): boolean =>
+  !allowAny && (!trusted || host.endsWith(":443")) && !door.serves(host);
 
 /** The other end of a tunnel: bytes are all that goes there. */
 const tunnelTo = (authority: string): Destination => ({ origin: new URL(`http://${authority}`), version: "1.1", tunnel: true });

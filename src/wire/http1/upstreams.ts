@@ -5,10 +5,12 @@ import type { Limits } from "../limits.ts";
 import type { Destination, RequestHead, Upstreams } from "../wire.ts";
 import { Attempt } from "./attempt.ts";
 import { newHttp1Pool, type Http1Pool } from "./pool.ts";
+import { newStanding } from "./standing.ts";
 import { newTunnels } from "./tunnels.ts";
 
 export function newHttp1Upstreams(dial: Dial, limits: Limits, deadlines: Deadlines): Upstreams {
   const pools = new Map<string, Http1Pool>();
+  const standing = newStanding(dial);
   const closed = Promise.withResolvers<void>();
   let closing = false;
 
@@ -20,7 +22,7 @@ export function newHttp1Upstreams(dial: Dial, limits: Limits, deadlines: Deadlin
     if (known !== undefined) return known;
     const to = { origin, socketPath, name, protocols: ["http/1.1"], halfOpen: true } as const;
     const pool = newHttp1Pool(
-      async () => (await dial(to)).socket,
+      async () => (await standing.dial(to)).socket,
       limits,
       deadlines,
       () => {
@@ -32,7 +34,7 @@ export function newHttp1Upstreams(dial: Dial, limits: Limits, deadlines: Deadlin
     return pool;
   }
 
-  const tunnels = newTunnels(dial, limits, deadlines);
+  const tunnels = newTunnels(standing.dial, limits, deadlines);
 
   return {
     open(to, head, ended, receiver) {
@@ -51,7 +53,8 @@ export function newHttp1Upstreams(dial: Dial, limits: Limits, deadlines: Deadlin
       closing = true;
       for (const pool of pools.values()) pool.close();
       if (pools.size === 0) closed.resolve();
-      await Promise.all([closed.promise, tunnels.close()]);
+      await closed.promise;
+      await standing.gone();
     },
   };
 }

@@ -8,8 +8,8 @@ import { openShim, type Shim } from "../../harness/shim.ts";
 import { stoppedTime, turns } from "../../harness/time.ts";
 import { closedPort } from "../../harness/upstream.ts";
 
-const shimOf = (t: TestContext, layers: readonly LayerDefinition[]): Promise<Shim> =>
-  openShim(t, { policies: [definePolicy({ name: "p", match: [{ host: "*.internal" }, { host: "127.0.0.1" }], layers })] });
+const shimOf = (t: TestContext, layers: readonly LayerDefinition[], settings: Parameters<typeof openShim>[2] = {}): Promise<Shim> =>
+  openShim(t, { policies: [definePolicy({ name: "p", match: [{ host: "*.internal" }, { host: "127.0.0.1" }], layers })] }, settings);
 
 const activeIn = ({ client }: Shim): number =>
   Object.values(client.status().policies["p"]?.targets ?? {})
@@ -58,6 +58,20 @@ suite("a WebSocket", () => {
     await time.pass(1_000);
     client.send("still");
     await server.until(/still$/);
+  });
+
+  test("is waited for by a drain", async (t) => {
+    const { shim, client, server } = await opened(t, []);
+    let drained = false;
+    const draining = shim.listener.drain().then(() => (drained = true));
+    client.send("still");
+    await server.until(/still$/);
+    server.send("here");
+    await client.until(/here$/);
+    assert.equal(drained, false);
+    server.end();
+    client.end();
+    await draining;
   });
 
   test("ends at the upstream when its client leaves", async (t) => {
@@ -153,13 +167,50 @@ suite("a tunnel", () => {
     );
   });
 
-  test("to where no policy is goes nowhere", async (t) => {
+  test("to where no policy is is refused, and no tunnel is made", async (t) => {
     const shim = await shimOf(t, []);
-    const client = await connected(t, shim, "elsewhere.example:443");
+    const client = await rawClient(t, shim.address);
+    client.send("CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: elsewhere.example:443\r\n\r\n");
+    const refused = await client.until(/no open proxy$/);
+    assert.match(refused, /^HTTP\/1\.1 404 [^]*\r\nproxy-status: shim; error=destination_not_found/i);
+    client.send("GET / HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n");
+    await client.until(/(?:no open proxy[^]*){2}$/);
+    assert.deepEqual(
+      (await shim.logged(2)).map(({ method, response_code: code, response_flags: flags, attempts }) => [method, code, flags, attempts]),
+      [
+        ["CONNECT", 404, "NR", 0],
+        ["GET", 404, "NR", 0],
+      ],
+    );
+  });
+
+  test("to where no policy is, at another port than that of TLS, may bring calls whose layers have run: what nobody can look into breaks", async (t) => {
+    const shim = await shimOf(t, []);
+    const client = await connected(t, shim, "elsewhere.example:8443");
     client.send(HELLO);
     await client.over;
     const [entry] = await shim.logged(1);
     assert.deepEqual([entry?.response_code, entry?.response_flags, entry?.attempts], [404, "NR", 0]);
+  });
+
+  test("to where no policy is is refused at any port when its client is not trusted", async (t) => {
+    const shim = await shimOf(t, [], { trusts: () => false });
+    const client = await rawClient(t, shim.address);
+    client.send("CONNECT elsewhere.example:8443 HTTP/1.1\r\nHost: elsewhere.example:8443\r\n\r\n");
+    assert.match(await client.until(/no open proxy$/), /^HTTP\/1\.1 404 /);
+  });
+
+  test("is made where a policy is for some of what may come through it", async (t) => {
+    const upstream = await rawServer(
+      t,
+      (end) => void end.until(/\r\n\r\n/).then(() => end.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")),
+    );
+    const { host } = upstream.origin;
+    const policies = [definePolicy({ name: "p", match: [{ host, path: "/api", methods: ["GET"] }], layers: [] })];
+    const shim = await openShim(t, { policies }, { trusts: () => false });
+    const client = await connected(t, shim, host);
+    client.send(`GET /api HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    await client.until(/ok$/);
   });
 
   test("to the shim itself is refused", async (t) => {

@@ -230,3 +230,24 @@ test("upstreams that close let what is under way end, close what is idle, and se
   await closed;
   await end.over;
 });
+
+test("upstreams that close wait for a connection that has gone over to another protocol", async (t) => {
+  const { open, upstreams, server } = await sending(
+    t,
+    answering("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n"),
+  );
+  const receiver = recorder();
+  const stream = open(receiver, { upgrade: "chat" });
+  const end = await server.connection(1);
+  await eventually(() => receiver.told.includes("head 101"));
+  let closed = false;
+  const closing = upstreams.close().then(() => (closed = true));
+  end.send("still here");
+  await eventually(() => receiver.told.includes("data still here"));
+  assert.equal(closed, false);
+  end.end();
+  await receiver.over;
+  stream.end();
+  await end.over;
+  await closing;
+});
