@@ -2,14 +2,27 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
-import { test, type TestContext } from "node:test";
-import { credentials, Metadata, status } from "@grpc/grpc-js";
-import { breaker, type ClientOptions, definePolicy, type LayerDefinition, PolicyError, retry, sidecar, timeout } from "../../src/index.ts";
+import { suite, test, type TestContext } from "node:test";
+import { readFileSync } from "node:fs";
+import { credentials, Metadata, type sendUnaryData, Server, ServerCredentials, type ServerUnaryCall, status } from "@grpc/grpc-js";
+import {
+  breaker,
+  type ClientOptions,
+  createClient,
+  definePolicy,
+  type LayerDefinition,
+  PolicyError,
+  retry,
+  sidecar,
+  timeout,
+} from "../../src/index.ts";
 import { encodeUnseen } from "../../src/seam/outcome-field.ts";
 import { decodeCall } from "../../src/seam/call-field.ts";
 import { openShim } from "../harness/shim.ts";
 import { closedPort } from "../harness/upstream.ts";
-import { KINDS, type Opened, policedEcho, start } from "../transports/grpc/calls.ts";
+import { channelOptions } from "../../src/grpc.ts";
+import { createUpstreams } from "../../src/wire/upstreams.ts";
+import { definition, type EchoClient, EchoConstructor, KINDS, type Opened, policedEcho, start } from "../transports/grpc/calls.ts";
 import { openPeer, type Peer, type PeerAttempt } from "../transports/grpc/peer.ts";
 import { openSidecar } from "../harness/scripted-sidecar.ts";
 import { until } from "../transports/fetch/upstream.ts";
@@ -155,4 +168,60 @@ test("credentials of a call are not sent over plain text: it runs here", async (
   const { error } = await start(echo, "Unary", { options: { credentials: own } }).came;
   assert.equal(peer.attempts.filter(throughShim).length, 0);
   if (error !== undefined) assert.match(client.explain(error)?.text ?? "", /cannot cross/); // grpc-js itself may refuse them over plain text
+});
+
+const pem = (name: string): Buffer => readFileSync(new URL(`../harness/tls/${name}`, import.meta.url));
+
+/** A server over TLS that tells who has called it: a sidecar, and with which certificate. `asking`: it takes no caller without one. */
+async function openTls(t: TestContext, asking: boolean): Promise<number> {
+  const server = new Server();
+  server.addService(definition, {
+    Unary: (call: ServerUnaryCall<string, string>, done: sendUnaryData<string>) =>
+      done(null, call.metadata.get("x-envoy-attempt-count").length > 0 ? "from a sidecar" : "from the process"),
+    ServerStream: () => undefined,
+    ClientStream: () => undefined,
+    Bidi: () => undefined,
+  });
+  const secure = ServerCredentials.createSsl(pem("ca.pem"), [{ private_key: pem("server.key"), cert_chain: pem("server.pem") }], asking);
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync("127.0.0.1:0", secure, (error, bound) => (error === null ? resolve(bound) : reject(error)));
+  });
+  t.after(() => server.forceShutdown());
+  return port;
+}
+
+suite("over TLS", () => {
+  const override = { "grpc.ssl_target_name_override": "payments.internal" };
+  const mutual = credentials.createSsl(pem("ca.pem"), pem("server.key"), pem("server.pem"));
+  const rows = [
+    ["with nothing of its own crosses", true, credentials.createSsl(), {}],
+    ["with a certificate of its own runs here", false, mutual, override],
+    ["with checks of its own runs here", false, credentials.createSsl(null, null, null, { rejectUnauthorized: false }), {}],
+    ["with another name in the certificate runs here", false, credentials.createSsl(pem("ca.pem")), override],
+  ] as const;
+  for (const [what, crosses, secure, options] of rows) {
+    test(`a channel ${what}`, async (t) => {
+      const warnings: string[] = [];
+      const warned = ({ message, name }: Error): void => void (name === "PremeshWarning" && warnings.push(message));
+      process.on("warning", warned);
+      t.after(() => process.removeListener("warning", warned));
+      const port = await openTls(t, secure === mutual);
+      const policies = [definePolicy({ name: "echo", match: [{ service: "test.Echo" }], layers: [sidecar(), timeout("10s")] })];
+      const upstreams = createUpstreams({ tls: { rejectUnauthorized: false } });
+      const shim = await openShim(t, { policies }, { upstreams });
+      const client = createClient({ policies, sidecar: shim.url });
+      const echo = new EchoConstructor(`127.0.0.1:${port}`, secure, { ...options, ...channelOptions(client) }) as unknown as EchoClient; // the cast: by the definition
+      t.after(async () => {
+        echo.close();
+        await client.close();
+      });
+      for (let nth = 0; nth < 2; nth++) {
+        const { messages, details, trailers } = await start(echo, "Unary").came;
+        assert.deepEqual(messages, [crosses ? "from a sidecar" : "from the process"], details);
+        assert.match(client.explain(trailers)?.text ?? "", crosses ? /gave it to the sidecar/ : /cannot cross/);
+      }
+      assert.equal(warnings.length, crosses ? 0 : 1);
+      if (!crosses) assert.match(warnings[0] ?? "", /^calls to 127\.0\.0\.1:\d+ do not cross to the sidecar, since /);
+    });
+  }
 });

@@ -6,7 +6,7 @@ import { poolOf } from "../pool.ts";
 import { type Called, calledBy, dialled } from "./address.ts";
 import type { Asked } from "./asked.ts";
 import { RpcCall } from "./call.ts";
-import { channelToSidecar, originOfChannel } from "./crosses.ts";
+import { channelToSidecar, originOfChannel, ownTlsOf } from "./crosses.ts";
 import { type ChannelCredentials, type ChannelInterface, type ClientOptions, Propagate, RealChannel, requireGrpcJs } from "./grpc-js.ts";
 import type { Line } from "./line.ts";
 import { methodTimeouts } from "./service-config.ts";
@@ -45,12 +45,14 @@ export function policyChannel(
   const others = new Map<string, ChannelInterface>();
   /** Endpoints need not tell any more. */
   const forgets = new Set<() => void>();
+  const ownTls = ownTlsOf(credentials, options);
   const line: Line = {
     door,
     real,
     pool: poolOf(door),
     waiting: new Set(),
-    origin: originOfChannel(address, credentials),
+    origin: ownTls === undefined ? originOfChannel(address, credentials) : undefined,
+    ownTls,
     closed: false,
     elsewhere,
     over: (sidecar, name) => kept(`${sidecar.key} ${name} over`, sidecar, () => channelToSidecar(dialled(sidecar), name, given)),

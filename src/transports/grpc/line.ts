@@ -18,6 +18,8 @@ export interface Line {
   readonly waiting: Set<Waiting>;
   /** Where its calls go when nothing says otherwise; `undefined`: what a sidecar could not be told. */
   readonly origin: string | undefined;
+  /** What its connections have of TLS and a sidecar's have not, so that no call can cross; `undefined`: nothing. */
+  readonly ownTls: string | undefined;
   /** The channel takes no more attempts. */
   closed: boolean;
   /**
