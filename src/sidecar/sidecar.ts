@@ -6,7 +6,7 @@ import type { Direction } from "../policy/matching.ts";
 import type { Policy } from "../policy/policy.ts";
 import { readPolicyFile } from "../policy-files/read.ts";
 import { doorOf } from "../transports/door.ts";
-import type { Entry } from "../transports/proxy/entry.ts";
+import { type Entry, entryOf } from "../transports/proxy/entry.ts";
 import { newOwnAddresses } from "../transports/proxy/own.ts";
 import { proxyStatus } from "../transports/proxy/proxy-status.ts";
 import { newProxy } from "../transports/proxy/proxy.ts";
@@ -109,9 +109,9 @@ export async function startSidecar(settings: SidecarSettings, surroundings: Surr
       trusts: direction === "outbound" ? ({ local }) => local : () => trustInbound,
       via,
       draining: drain.draining,
-      onEntry: (entry) => {
-        metrics.record(entry, direction);
-        accessLog?.(entry, direction);
+      onOver: (logged, ended) => {
+        metrics.record(logged, ended, direction);
+        accessLog?.(entryOf(logged, ended), direction);
       },
     });
     const refusalFields = ["proxy-status", proxyStatus(via, "http_request_error", "what came is no request that is taken")];

@@ -104,7 +104,7 @@ const cameOut = (outcome: Outcome<unknown>, tookMs: number): CameOut => ({
   tookMs,
 });
 
-function resultOf(outcome: Outcome<unknown>): Result {
+export function resultOf(outcome: Outcome<unknown>): Result {
   if (outcome.ok) return outcome.fallback === undefined ? "success" : "fallback";
   if (outcome.by === "caller") return "cancelled";
   if ((outcome.conditions & REFUSAL) !== 0) return "refusal";

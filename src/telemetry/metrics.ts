@@ -1,9 +1,14 @@
 // Metrics: events and the state of layers as OpenTelemetry metrics, from the moment on at which a MeterProvider is registered.
 import type { Attributes, Meter, MeterProvider } from "@opentelemetry/api";
+import type { Call, CallRecord } from "../call/call.ts";
+import { codeName } from "../call/codes.ts";
+import { errorTypeOf } from "../call/error-type.ts";
 import { openTelemetry } from "../call/otel.ts";
+import type { Outcome } from "../call/outcome.ts";
 import { serverOf } from "../call/server.ts";
 import type { ClientStatus } from "../call/status.ts";
-import type { AttemptEvent, CallEvent, DecisionEvent, TelemetryEvent } from "./events.ts";
+import { bound, newKept, type Recorder } from "./bound.ts";
+import { type DecisionEvent, resultOf } from "./events.ts";
 import { newGauges } from "./gauges.ts";
 
 /** What OpenTelemetry advises for durations of HTTP calls, in seconds: https://opentelemetry.io/docs/specs/semconv/http/http-metrics/ */
@@ -21,15 +26,14 @@ const TRANSITIONS: Readonly<Record<string, string>> = {
 export interface Metrics {
   /** Whether a MeterProvider is registered; looked up each time, since it may come late. */
   readonly wanted: () => boolean;
-  readonly record: (event: TelemetryEvent) => void;
+  readonly decided: (event: DecisionEvent) => void;
+  readonly attempted: (call: Call, outcome: Outcome<unknown>, tookMs: number) => void;
+  readonly called: (record: CallRecord, outcome: Outcome<unknown>, tookMs: number) => void;
   readonly close: () => void;
 }
 
 /** The instruments of one MeterProvider. */
-interface Instruments {
-  readonly record: (event: TelemetryEvent) => void;
-  readonly close: () => void;
-}
+type Instruments = Omit<Metrics, "wanted">;
 
 export function newMetrics(status: () => ClientStatus): Metrics {
   let known: MeterProvider | undefined;
@@ -49,7 +53,9 @@ export function newMetrics(status: () => ClientStatus): Metrics {
       }
       return instruments !== undefined;
     },
-    record: (event) => instruments?.record(event),
+    decided: (event) => instruments?.decided(event),
+    attempted: (call, outcome, tookMs) => instruments?.attempted(call, outcome, tookMs),
+    called: (record, outcome, tookMs) => instruments?.called(record, outcome, tookMs),
     close: () => {
       closed = true;
       instruments?.close();
@@ -84,16 +90,43 @@ function instrumentsOf(meter: Meter, status: () => ClientStatus): Instruments {
 
   const rpcDuration = seconds("rpc.client.call.duration", "How long RPCs took, with all their attempts, until the head of the response.");
 
-  const onCall = (event: CallEvent): void => {
-    if (event.direction === "outbound" && (event.protocol === "grpc" || event.protocol === "connect"))
-      rpcDuration.record(event.tookMs / 1_000, rpcAttributes(event));
-    const attributes = { ...came(event), outcome: event.result };
-    callDuration.record(event.tookMs / 1_000, attributes);
-    attempts.record(event.attempts, { "premesh.policy": event.policy, outcome: event.result });
-  };
-  const onAttempt = (event: AttemptEvent): void =>
-    attemptDuration.record(event.tookMs / 1_000, { ...came(event), "attempt.type": event.attemptType });
-  const onDecision = ({ policy, target, layer, kind, what, detail }: DecisionEvent): void => {
+  const calls = newKept<{ readonly duration: Recorder; readonly attempts: Recorder }>();
+  const sends = newKept<Recorder>();
+  const rpcs = newKept<Recorder>();
+
+  function called(
+    { policy, protocol, direction, target, method, attempts: count }: CallRecord,
+    outcome: Outcome<unknown>,
+    ms: number,
+  ): void {
+    const took = ms / 1_000;
+    const errorType = errorTypeOf(outcome);
+    const result = resultOf(outcome);
+    const how = errorType === undefined ? result : `${result} ${errorType}`;
+    const one =
+      calls.get(policy, how) ??
+      calls.keep(policy, how, {
+        duration: bound(callDuration, { ...came(policy, errorType), outcome: result }),
+        attempts: bound(attempts, { "premesh.policy": policy, outcome: result }),
+      });
+    one.duration.record(took);
+    one.attempts.record(count);
+    if (direction !== "outbound" || (protocol !== "grpc" && protocol !== "connect")) return;
+    const words = outcome.ok && protocol === "grpc" ? method : [method, protocol, outcome.ok ? 0 : outcome.code, errorType].join("\n");
+    const rpc =
+      rpcs.get(target, words) ?? rpcs.keep(target, words, bound(rpcDuration, rpcAttributes(protocol, method, target, outcome, errorType)));
+    rpc.record(took);
+  }
+
+  function attempted({ record: { policy }, type }: Call, outcome: Outcome<unknown>, ms: number): void {
+    const errorType = errorTypeOf(outcome);
+    const how = errorType === undefined ? type : `${type} ${errorType}`;
+    const one =
+      sends.get(policy, how) ?? sends.keep(policy, how, bound(attemptDuration, { ...came(policy, errorType), "attempt.type": type }));
+    one.record(ms / 1_000);
+  }
+
+  const decided = ({ policy, target, layer, kind, what, detail }: DecisionEvent): void => {
     const place: Attributes = { "premesh.policy": policy, "premesh.layer": layer };
     decisions.add(1, { ...place, "premesh.layer.kind": kind, "premesh.decision": what });
     if (what === "retrying") retryDelay.record(Number(detail?.["waitMs"]) / 1_000, place);
@@ -103,26 +136,25 @@ function instrumentsOf(meter: Meter, status: () => ClientStatus): Instruments {
   };
 
   const gauges = newGauges(meter, status);
-  return {
-    record: (event) => {
-      if (event.type === "call") onCall(event);
-      else if (event.type === "attempt") onAttempt(event);
-      else onDecision(event);
-    },
-    close: gauges.close,
-  };
+  return { decided, attempted, called, close: gauges.close };
 }
 
 /** By OpenTelemetry's conventions for RPC (1.45): https://opentelemetry.io/docs/specs/semconv/rpc/rpc-metrics/ */
-const rpcAttributes = ({ protocol, method, target, code, errorType }: CallEvent): Attributes => ({
+const rpcAttributes = (
+  protocol: "grpc" | "connect",
+  method: string,
+  target: string,
+  outcome: Outcome<unknown>,
+  errorType: string | undefined,
+): Attributes => ({
   "rpc.system.name": protocol === "connect" ? "connectrpc" : protocol,
   "rpc.method": method.replace(/^\//, ""),
-  "rpc.status_code": code.replaceAll("-", "_").toUpperCase(),
+  "rpc.status_code": (outcome.ok ? "ok" : codeName(outcome.code)).replaceAll("-", "_").toUpperCase(),
   ...serverOf(target),
   ...(errorType === undefined ? {} : { "error.type": errorType }),
 });
 
-const came = ({ policy, errorType }: CallEvent | AttemptEvent): Attributes => ({
+const came = (policy: string, errorType: string | undefined): Attributes => ({
   "premesh.policy": policy,
   ...(errorType === undefined ? {} : { "error.type": errorType }),
 });

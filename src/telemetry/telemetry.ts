@@ -39,11 +39,6 @@ export function newTelemetry(now: () => number, status: () => ClientStatus): Tel
   let oldest = 0;
   let watching = false;
 
-  function tell(event: TelemetryEvent): void {
-    listeners.tell(event);
-    metrics.record(event);
-  }
-
   const kept = (event: DecisionEvent): void => {
     if (log.length < LONGEST_LOG) log.push(event);
     else {
@@ -67,15 +62,18 @@ export function newTelemetry(now: () => number, status: () => ClientStatus): Tel
       }
       const event = decisionEvent(call, whole, policy);
       kept(event);
-      tell(event);
+      listeners.tell(event);
+      metrics.decided(event);
       if (decisions.hasSubscribers) decisions.publish(event);
     },
 
     attempts: {
       watched: () => watching || attempts.hasSubscribers,
       attempted: (call, outcome, nth, tookMs) => {
+        metrics.attempted(call, outcome, tookMs);
+        if (!listeners.any() && !attempts.hasSubscribers) return;
         const event = attemptEvent(call, outcome, nth, tookMs);
-        tell(event);
+        listeners.tell(event);
         if (attempts.hasSubscribers) attempts.publish(event);
       },
     },
@@ -89,8 +87,10 @@ export function newTelemetry(now: () => number, status: () => ClientStatus): Tel
       record.cameOut = outcomeWords(outcome);
       record.tookMs = tookMs;
       if (!watching && !calls.hasSubscribers) return;
+      metrics.called(record, outcome, tookMs);
+      if (!listeners.any() && !calls.hasSubscribers) return;
       const event = callEvent(record, outcome, tookMs);
-      tell(event);
+      listeners.tell(event);
       if (calls.hasSubscribers) calls.publish(event);
     },
 

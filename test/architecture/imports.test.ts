@@ -105,8 +105,8 @@ const packages: Readonly<Record<string, { readonly loads: readonly RegExp[]; rea
   ioredis: { loads: [/^stores\/redis\/link\.ts$/], types: [/^stores\/redis\//] },
   opossum: { loads: [/^layers\/breaker\/window\.ts$/], types: [] },
   "@opentelemetry/api": {
-    loads: [/^call\/otel\.ts$/, /^sidecar\/telemetry\/(?:telemetry|otlp)\.ts$/],
-    types: [/^call\/otel\.ts$/, /^layers\/trace\//, /^telemetry\/(?:metrics|gauges)\.ts$/, /^sidecar\/telemetry\//],
+    loads: [/^call\/otel\.ts$/, /^sidecar\/telemetry\/(?:telemetry|otlp|histograms)\.ts$/],
+    types: [/^call\/otel\.ts$/, /^layers\/trace\//, /^telemetry\/(?:metrics|gauges|bound)\.ts$/, /^sidecar\/telemetry\//],
   },
   // OpenTelemetry's SDK is the shim's alone.
   "@opentelemetry/context-async-hooks": { loads: [/^sidecar\/telemetry\/otlp\.ts$/], types: [] },
@@ -116,8 +116,8 @@ const packages: Readonly<Record<string, { readonly loads: readonly RegExp[]; rea
   "@opentelemetry/exporter-prometheus": { loads: [/^sidecar\/telemetry\/reader\.ts$/], types: [] },
   "@opentelemetry/exporter-trace-otlp-http": { loads: [/^sidecar\/telemetry\/otlp\.ts$/], types: [] },
   "@opentelemetry/exporter-trace-otlp-proto": { loads: [/^sidecar\/telemetry\/otlp\.ts$/], types: [] },
-  "@opentelemetry/resources": { loads: [/^sidecar\/telemetry\/telemetry\.ts$/], types: [/^sidecar\/telemetry\/otlp\.ts$/] },
-  "@opentelemetry/sdk-metrics": { loads: [/^sidecar\/telemetry\/(?:telemetry|reader|otlp)\.ts$/], types: [] },
+  "@opentelemetry/resources": { loads: [/^sidecar\/telemetry\/(?:telemetry|histograms)\.ts$/], types: [/^sidecar\/telemetry\/otlp\.ts$/] },
+  "@opentelemetry/sdk-metrics": { loads: [/^sidecar\/telemetry\/(?:telemetry|reader|otlp|histograms)\.ts$/], types: [] },
   "@opentelemetry/sdk-trace": { loads: [/^sidecar\/telemetry\/otlp\.ts$/], types: [] },
   zod: {
     loads: [/^policy\/validate\.ts$/],

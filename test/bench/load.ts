@@ -21,14 +21,17 @@ export interface Round {
   readonly p99Ms: number;
 }
 
-/** A process of its own that sends loads when asked. */
-export interface Side {
-  round(load: Load): Promise<Round>;
+/** A process of its own that measures when asked. */
+export interface Side<Asked = Load, Measured = Round> {
+  round(asked: Asked): Promise<Measured>;
   close(): void;
 }
 
-/** Starts the process of a side: a file that calls {@link serveRounds}. */
-export async function openSide(file: URL, ...args: readonly string[]): Promise<Side> {
+/** Starts the process of a side: a file that calls {@link serveRounds} or {@link serve}. */
+export async function openSide<Asked extends object = Load, Measured = Round>(
+  file: URL,
+  ...args: readonly string[]
+): Promise<Side<Asked, Measured>> {
   const child = fork(file, args, { execArgv: [] });
   let told = Promise.withResolvers<unknown>();
   child.on("message", (message) => told.resolve(message));
@@ -41,9 +44,9 @@ export async function openSide(file: URL, ...args: readonly string[]): Promise<S
   };
   await next();
   return {
-    round: (load) => {
-      child.send(load);
-      return next() as Promise<Round>; // the cast: what serveRounds sends
+    round: (asked) => {
+      child.send(asked);
+      return next() as Promise<Measured>; // the cast: what the side sends
     },
     close: () => child.disconnect(),
   };
@@ -51,11 +54,17 @@ export async function openSide(file: URL, ...args: readonly string[]): Promise<S
 
 /** In the process of a side: takes loads from the bench. */
 export function serveRounds(sends: Readonly<Record<string, () => Promise<unknown>>>): void {
-  process.on("message", (load: Load) => {
+  serve((asked) => {
+    const load = asked as Load; // the cast: what the bench sends
     const send = sends[load.what];
     if (send === undefined) throw new Error(`this side has no ${load.what}`);
-    void round(send, load).then((measured) => process.send?.(measured));
+    return round(send, load);
   });
+}
+
+/** In the process of a side: measures what the bench asks for. */
+export function serve(measure: (asked: unknown) => Promise<object>): void {
+  process.on("message", (asked) => void measure(asked).then((measured) => process.send?.(measured)));
   process.once("disconnect", () => process.exit());
   process.send?.("ready");
 }

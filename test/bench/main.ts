@@ -25,6 +25,7 @@ const benches: readonly (readonly [name: string, ...flags: string[]])[] = [
   ["shared"],
   ["route"],
   ["wire"],
+  ["proxy"],
   ["cold-import"],
   ["sidecar"],
 ];

@@ -6,7 +6,7 @@ import { thrown } from "../../src/call/refusal.ts";
 import { type Door, doorOf } from "../../src/transports/door.ts";
 import { ProxyCall } from "../../src/transports/proxy/call.ts";
 import type { ProxySettings } from "../../src/transports/proxy/context.ts";
-import type { Entry } from "../../src/transports/proxy/entry.ts";
+import { type Entry, entryOf } from "../../src/transports/proxy/entry.ts";
 import { newOwnAddresses } from "../../src/transports/proxy/own.ts";
 import { newProxy } from "../../src/transports/proxy/proxy.ts";
 import { listen, type ListenOptions } from "../../src/wire/listen.ts";
@@ -40,7 +40,7 @@ export interface Shim {
 export async function openShim(
   t: Pick<TestContext, "after">,
   options: Pick<ClientOptions, "policies"> & Partial<ClientOptions>,
-  settings: Partial<Omit<ProxySettings, "door" | "onEntry">> = {},
+  settings: Partial<Omit<ProxySettings, "door" | "onOver">> = {},
   wire: Pick<ListenOptions, "limits"> = {},
 ): Promise<Shim> {
   const client = createClient({ sidecar: false, ...options });
@@ -72,8 +72,8 @@ export async function openShim(
     via: "shim",
     draining: () => false,
     ...settings,
-    onEntry: (entry) => {
-      entries.push(entry);
+    onOver: (logged, ended) => {
+      entries.push(entryOf(logged, ended));
       for (const { n, resolve } of waiting) if (entries.length >= n) resolve(entries);
     },
   });

@@ -7,7 +7,13 @@ import { OTLPMetricExporter as ProtobufMetricExporter } from "@opentelemetry/exp
 import { OTLPTraceExporter as JsonTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { OTLPTraceExporter as ProtobufTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
 import type { Resource } from "@opentelemetry/resources";
-import { type MetricReader, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
+import {
+  type AggregationTemporality,
+  InstrumentType,
+  type MetricProducer,
+  type MetricReader,
+  PeriodicExportingMetricReader,
+} from "@opentelemetry/sdk-metrics";
 import {
   AlwaysOffSampler,
   AlwaysOnSampler,
@@ -34,12 +40,18 @@ export function startTracing(protocol: OtlpProtocol, { sampler }: TelemetryWante
   };
 }
 
-export function metricReader(protocol: OtlpProtocol, { metricIntervalMs }: TelemetryWanted): MetricReader {
+/** `producerFor`: gives what is not counted by the SDK. */
+export function metricReader(
+  protocol: OtlpProtocol,
+  { metricIntervalMs }: TelemetryWanted,
+  producerFor: (temporality: () => AggregationTemporality) => MetricProducer,
+): MetricReader {
   const exporter = protocol === "http/json" ? new JsonMetricExporter() : new ProtobufMetricExporter();
   return new PeriodicExportingMetricReader({
     exporter,
     exportIntervalMillis: metricIntervalMs,
     exportTimeoutMillis: Math.min(30_000, metricIntervalMs),
+    metricProducers: [producerFor(() => exporter.selectAggregationTemporality(InstrumentType.HISTOGRAM))],
   });
 }
 

@@ -3,12 +3,12 @@
 // The words are OpenTelemetry's own serializer's: names, units and escapes then agree with what other services export by its Prometheus exporter. Its
 // exporter is not used: it brings a server, and ours has rules about who may ask.
 import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
-import { AggregationTemporality, MetricReader } from "@opentelemetry/sdk-metrics";
+import { AggregationTemporality, type MetricProducer, MetricReader } from "@opentelemetry/sdk-metrics";
 
 /** A class since the SDK takes only what extends its own. */
 class OnDemandReader extends MetricReader {
-  constructor() {
-    super({ aggregationTemporalitySelector: () => AggregationTemporality.CUMULATIVE });
+  constructor(producer: MetricProducer) {
+    super({ aggregationTemporalitySelector: () => AggregationTemporality.CUMULATIVE, metricProducers: [producer] });
   }
   protected override onShutdown(): Promise<void> {
     return Promise.resolve();
@@ -26,8 +26,9 @@ export interface PrometheusReader {
 /** The content type that goes with the text. */
 export const PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8";
 
-export function prometheusReader(): PrometheusReader {
-  const reader = new OnDemandReader();
+/** `producerFor`: gives what is not counted by the SDK. */
+export function prometheusReader(producerFor: (temporality: () => AggregationTemporality) => MetricProducer): PrometheusReader {
+  const reader = new OnDemandReader(producerFor(() => AggregationTemporality.CUMULATIVE));
   const serializer = new PrometheusSerializer(undefined, false, undefined, false, true);
   return {
     reader,

@@ -1,7 +1,8 @@
 // The metrics of the shim itself: requests and connections by listener, its reloads, its log, its memory.
 import type { Meter, ObservableResult } from "@opentelemetry/api";
 import type { Direction } from "../../policy/matching.ts";
-import type { Entry } from "../../transports/proxy/entry.ts";
+import { bound } from "../../telemetry/bound.ts";
+import { type Ended, type Logged, PROTOCOLS } from "../../transports/proxy/entry.ts";
 import type { ReloadStatus } from "../reload/reload.ts";
 
 /** What is counted of one listener. */
@@ -23,7 +24,7 @@ const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 
 
 export interface RequestMetrics {
   /** One request is over. */
-  readonly record: (entry: Entry, direction: Direction) => void;
+  readonly record: (logged: Logged, ended: Ended, direction: Direction) => void;
 }
 
 /** Counted without the SDK, which sorts and joins attributes for every number: that would be a tenth of what a request costs. */
@@ -72,6 +73,7 @@ export function newRequestMetrics(meter: Meter, observed: Observed): RequestMetr
     unit: "s",
     advice: { explicitBucketBoundaries: SECONDS },
   });
+  const durationOf = { outbound: bound(durations, { direction: "outbound" }), inbound: bound(durations, { direction: "inbound" }) };
   gauge("premesh.sidecar.requests.active", "Requests under way.", "{request}", (result) => {
     for (const { direction, count } of observed.listeners()) result.observe(count().exchanges, { direction });
   });
@@ -98,19 +100,20 @@ export function newRequestMetrics(meter: Meter, observed: Observed): RequestMetr
   gauge("process.uptime", "How long the process has run.", "s", (result) => result.observe(process.uptime()));
 
   return {
-    record: ({ protocol, response_code: status, response_flags: flags, bytes_received, bytes_sent, duration }, direction) => {
+    record: ({ exchange, received }, { status, why, sent, tookMs }, direction) => {
+      const protocol = PROTOCOLS[exchange.version];
       const responseClass = classOf(status);
-      const key = `${direction} ${protocol} ${responseClass} ${flags}`;
+      const key = `${direction} ${protocol} ${responseClass} ${why.flag}`;
       let tally = tallies.get(key);
       if (tally === undefined) {
         if (tallies.size >= MOST_TALLIES) return;
-        const attributes = { direction, protocol, response_code_class: responseClass, response_flags: flags };
+        const attributes = { direction, protocol, response_code_class: responseClass, response_flags: why.flag };
         tallies.set(key, (tally = { attributes, requests: 0, received: 0, sent: 0 }));
       }
       tally.requests++;
-      tally.received += bytes_received;
-      tally.sent += bytes_sent;
-      durations.record(duration / 1_000, { direction });
+      tally.received += received;
+      tally.sent += sent;
+      durationOf[direction].record(tookMs / 1_000);
     },
   };
 }

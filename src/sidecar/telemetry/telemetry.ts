@@ -5,6 +5,7 @@ import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import { giveOpenTelemetry } from "../../call/otel.ts";
 import type { Log } from "../log.ts";
 import { telemetryWanted } from "./environment.ts";
+import { newHistograms } from "./histograms.ts";
 import { prometheusReader } from "./reader.ts";
 
 export interface Telemetry {
@@ -34,15 +35,17 @@ export async function startTelemetry(env: NodeJS.ProcessEnv, log: Log): Promise<
   const resource = defaultResource()
     .merge(resourceFromAttributes({ "service.name": "premesh-sidecar" }))
     .merge(detectResources({ detectors: [envDetector] }));
-  const { reader, text } = prometheusReader();
-  const readers = exports === undefined || wanted.metrics === undefined ? [] : [exports.metricReader(wanted.metrics, wanted)];
+  const { meterOf, producerFor } = newHistograms(Date.now);
+  const { reader, text } = prometheusReader(producerFor);
+  const readers = exports === undefined || wanted.metrics === undefined ? [] : [exports.metricReader(wanted.metrics, wanted, producerFor)];
   const meters = new MeterProvider({ resource, readers: [reader, ...readers] });
+  const getMeter: api.MeterProvider["getMeter"] = (name, ...version) => meterOf(name, meters.getMeter(name, ...version));
   api.metrics.disable(); // whoever started one before us in this process has ended it
-  api.metrics.setGlobalMeterProvider(meters);
+  api.metrics.setGlobalMeterProvider({ getMeter });
   const tracing = exports === undefined || wanted.traces === undefined ? undefined : exports.startTracing(wanted.traces, wanted, resource);
 
   return {
-    meter: meters.getMeter("premesh.sidecar"),
+    meter: getMeter("premesh.sidecar"),
     text,
     shutdown: async (patienceMs) => {
       const patience = new Promise<void>((late) => void setTimeout(late, patienceMs).unref());

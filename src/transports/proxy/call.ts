@@ -23,7 +23,6 @@ import { deadlineMs, NEVER } from "./deadline.ts";
 import { valueOf } from "./field-names.ts";
 import { CLIENT_LEFT, CLIENT_SLOW, REPLAYED, type Why, whyDelivered } from "./flags.ts";
 import { brokenReply, DEADLINE_REPLY, type LocalReply, replyTo } from "./local-reply.ts";
-import { entryOf } from "./entry.ts";
 import { type ProxyIncoming, newIncoming } from "./incoming.ts";
 import { Intake } from "./intake.ts";
 import { ordersOf } from "./orders.ts";
@@ -223,9 +222,8 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
     const { env } = this.context.door;
     if (this.#guard !== undefined) env.timers.clearTimer(this.#guard);
     const serviceMs = this.#delivery?.attempt.serviceMs;
-    this.context.onEntry?.(
-      entryOf(this, { why, status, sent, code: this.#delivery?.grpcStatus ?? code, serviceMs, tookMs: env.now() - this.record.startedAt }),
-    );
+    const tookMs = env.now() - this.record.startedAt;
+    this.context.onOver?.(this, { why, status, sent, code: this.#delivery?.grpcStatus ?? code, serviceMs, tookMs });
   }
 
   /** The client's own deadline, on the clock of `Env.now`. Whatever layers there are, it ends the call. */

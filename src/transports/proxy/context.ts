@@ -3,7 +3,7 @@ import type { Pool } from "../../call/messages.ts";
 import type { Connection, Destination, Exchange, Upstreams } from "../../wire/wire.ts";
 import type { Door } from "../door.ts";
 import type { Direction } from "../../policy/matching.ts";
-import type { Entry } from "./entry.ts";
+import type { Ended, Logged } from "./entry.ts";
 
 export interface ProxySettings {
   readonly door: Door;
@@ -20,8 +20,8 @@ export interface ProxySettings {
   readonly via: string;
   /** No new calls are wanted: whoever has another way is sent there. */
   readonly draining: () => boolean;
-  /** Told of every exchange that is over. */
-  readonly onEntry?: (entry: Entry) => void;
+  /** Told of every exchange that is over; `entryOf` makes of both what an access log says. */
+  readonly onOver?: (logged: Logged, ended: Ended) => void;
 }
 
 export interface Context extends ProxySettings {

@@ -84,4 +84,4 @@ export function entryOf({ exchange, request, requestId, record, to, received }: 
   };
 }
 
-const PROTOCOLS = { "1.0": "HTTP/1.0", "1.1": "HTTP/1.1", "2": "HTTP/2" } as const;
+export const PROTOCOLS = { "1.0": "HTTP/1.0", "1.1": "HTTP/1.1", "2": "HTTP/2" } as const;

@@ -9,7 +9,6 @@ import type { Asked } from "./asked.ts";
 import { ProxyCall } from "./call.ts";
 import { counts } from "./common-fields.ts";
 import type { Context, ProxySettings } from "./context.ts";
-import { entryOf } from "./entry.ts";
 import { ANSWERED, LOOP, NOT_HTTP } from "./flags.ts";
 import { type LocalReply, noPolicyReply, ownReply } from "./local-reply.ts";
 import { readRequest, type Request } from "./request.ts";
@@ -102,8 +101,8 @@ function refuse(context: Context, exchange: Exchange, request: Request, reply: L
   const began = context.door.env.now();
   const requestId = request.requestId ?? randomUUID();
   const { status, bytes } = answer(exchange, request, context, requestId, reply);
-  if (context.onEntry === undefined) return;
+  if (context.onOver === undefined) return;
   const tookMs = context.door.env.now() - began;
   const ended = { why: reply.why, status, sent: bytes, code: request.isGrpc ? reply.code : undefined, serviceMs: undefined, tookMs };
-  context.onEntry(entryOf({ exchange, request, requestId, record: undefined, to: undefined, received: 0 }, ended));
+  context.onOver({ exchange, request, requestId, record: undefined, to: undefined, received: 0 }, ended);
 }

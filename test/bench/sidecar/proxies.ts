@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { bundle } from "../../tools/bundle.ts";
 import { envoy, grpcUpstream, haproxy, httpUpstream, nginxProxy, type Ports } from "./config.ts";
 import { MESSAGE } from "./load.ts";
+import { seven } from "./policy.ts";
 
 export type Protocol = "http/1.1" | "grpc";
 
@@ -125,23 +126,6 @@ const ours = (name: string, policies?: (upstream: number) => unknown): Proxy => 
     return started(0, port, node, [...args, "--access-log", "off"]);
   },
 });
-
-/** The seven layers of the design's example. */
-const seven = (upstream: number): unknown => [
-  {
-    name: "seven",
-    match: [{ host: "*" }, { service: "*" }],
-    layers: [
-      { kind: "trace" },
-      { kind: "rateLimit", rate: 1e9, per: "1s" },
-      { kind: "timeout", after: "10s" },
-      { kind: "retry", attempts: 3 },
-      { kind: "breaker", trip: { failureRate: 0.5, minCalls: 20, window: "10s" }, openFor: "5s" },
-      { kind: "timeout", after: "5s" },
-      { kind: "route", to: [{ endpoints: [`http://127.0.0.1:${upstream}`] }], balance: "least-request" },
-    ],
-  },
-];
 
 const script = (name: string, http: string, http2: string): Proxy => ({
   name,
