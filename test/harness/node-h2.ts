@@ -23,7 +23,7 @@ export interface NodeUpstream {
 /** A server that answers each stream. It is closed after the test. */
 export async function nodeUpstream(
   t: TestContext,
-  answer: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void,
+  answer: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, list: readonly string[]) => void,
   options: ServerOptions = {},
 ): Promise<NodeUpstream> {
   const sessions: ServerHttp2Session[] = [];
@@ -32,9 +32,9 @@ export async function nodeUpstream(
     sessions.push(session);
     session.on("error", () => undefined);
   });
-  server.on("stream", (stream, headers) => {
+  server.on("stream", (stream, headers, _flags, list) => {
     stream.on("error", () => undefined);
-    answer(stream, headers);
+    answer(stream, headers, list);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -1,6 +1,6 @@
 // Encoder: writes header blocks for a peer, over one connection (RFC 7541). Strings go out as they are: Huffman's code would save bytes that cost less than the time to make it.
 import { OVERHEAD } from "./field.ts";
-import { FLEETING, type Indexing, indexingOf, NEVER, PERHAPS } from "./indexing.ts";
+import { ALWAYS, type Indexing, indexingOf, NEVER, PERHAPS } from "./indexing.ts";
 import { neverIndexedChanges } from "./never-indexed.ts";
 import { FIRST_DYNAMIC, STATIC_NAMES, type StaticName } from "./static-table.ts";
 import { Table } from "./table.ts";
@@ -86,21 +86,25 @@ export class Encoder {
   }
 
   #field(name: Name, value: string, into: Buffer, at: number): number {
-    let first = name.indexing === NEVER ? 0x10 : 0;
-    let mask = 0x0f;
-    let entry: Entry | undefined;
-    if (name.indexing !== NEVER && name.indexing !== FLEETING) {
+    const { indexing } = name;
+    if (indexing === ALWAYS || indexing === PERHAPS) {
       const code = name.value === value ? name.code : this.#find(name, value);
       if (code !== 0) return integer(0x80, 0x7f, this.#index(code), into, at);
-      entry = this.#entry(name, value);
-      if (entry !== undefined) [first, mask] = [0x40, 0x3f];
     }
     const known = name.fixed?.index ?? (name.newest === undefined ? 0 : this.#index(name.newest.code));
-    let end = integer(first, mask, known, into, at);
+    const kept = this.#isWorth(name, value, known);
+    let end = kept ? integer(0x40, 0x3f, known, into, at) : integer(indexing === NEVER ? 0x10 : 0, 0x0f, known, into, at);
     if (known === 0) end = string(name.text, into, end);
     end = string(value, into, end);
-    if (entry !== undefined) this.#add(entry); // behind the use of the name's index, which may be the entry that this one drives out
+    if (kept) this.#add(name, value); // last, as the entry of the name may be the one that goes
     return end;
+  }
+
+  /** Whether the field is worth a place in the table. A name that is not in it yet is, for what comes under it later. */
+  #isWorth(name: Name, value: string, known: number): boolean {
+    if (name.indexing === NEVER || name.text.length > LONGEST) return false;
+    if (sizeOf(name, value) > this.#table.bytes / 4) return false;
+    return name.indexing === ALWAYS || known === 0 || (name.indexing === PERHAPS && this.#again(name, value));
   }
 
   #find(name: Name, value: string): number {
@@ -117,14 +121,6 @@ export class Encoder {
     return code < FIRST_DYNAMIC ? code : FIRST_DYNAMIC - 1 + this.#code - code;
   }
 
-  /** The field as an entry, if it is worth one. */
-  #entry(name: Name, value: string): Entry | undefined {
-    const size = name.text.length + value.length + OVERHEAD;
-    if (size > this.#table.bytes / 4 || name.text.length > LONGEST) return undefined;
-    if (name.indexing === PERHAPS && !this.#again(name, value)) return undefined;
-    return { name, value, code: this.#code, size };
-  }
-
   /** Whether the value was seen not long ago, which values that never come again should not push fields out for. Two of one hash pass for the same. */
   #again(name: Name, value: string): boolean {
     let hash = name.text.length;
@@ -137,10 +133,10 @@ export class Encoder {
     return false;
   }
 
-  #add(entry: Entry): void {
-    const { name, value, code } = entry;
+  #add(name: Name, value: string): void {
+    const entry: Entry = { name, value, code: this.#code++, size: sizeOf(name, value) };
+    const { code } = entry;
     this.#table.add(entry);
-    this.#code++;
     if (name.newest !== undefined) name.values ??= new Map([[name.newest.value, name.newest.code]]);
     name.values?.set(value, code);
     name.newest = entry;
@@ -161,11 +157,10 @@ export class Encoder {
   }
 
   #name(text: string): Name {
-    const indexing = indexingOf(text);
     const name: Name = {
       text,
       fixed: STATIC_NAMES.get(text),
-      indexing: text.length > LONGEST && indexing !== NEVER ? FLEETING : indexing,
+      indexing: indexingOf(text),
       asOf: neverIndexedChanges(),
       value: undefined,
       code: 0,
@@ -178,6 +173,8 @@ export class Encoder {
     return name;
   }
 }
+
+const sizeOf = (name: Name, value: string): number => name.text.length + value.length + OVERHEAD;
 
 /** An entry has left the table. */
 function forget({ name, value, code }: Entry): void {

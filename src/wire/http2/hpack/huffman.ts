@@ -25,33 +25,49 @@ const SYMBOLS: readonly (readonly [bits: number, symbols: string])[] = [
   [30, "\n\r\x16"], // and the end of the string, which is never written
 ];
 
-/** What the next eight bits begin with: the length of the code << 8 | the symbol; 0: a longer code. */
-const SHORT = new Uint16Array(256);
+/** How many bits are looked up at once. */
+const PEEK = 12;
+const MASK = 2 ** PEEK - 1;
+
+/** What the next bits begin with, a symbol or two that fit: the first symbol, the second << 8, the bits of the first << 16, of both << 20, their number << 24. 0: a longer code. */
+const NEXT = new Int32Array(MASK + 1);
 /** The first code of each length, how many there are, and where their symbols begin in `ORDER`. */
 const FIRST = new Int32Array(31);
 const COUNT = new Int32Array(31);
 const START = new Int32Array(31);
 const ORDER = new Uint8Array(256);
 
-let code = 0;
-let last = 0;
-let order = 0;
-for (let bits = 1; bits <= 30; bits++) {
-  code <<= 1;
-  const symbols = SYMBOLS.find(([length]) => length === bits)?.[1] ?? "";
-  FIRST[bits] = code;
-  COUNT[bits] = symbols.length;
-  START[bits] = order;
-  for (const symbol of symbols) {
-    last = symbol.charCodeAt(0);
-    ORDER[order++] = last;
-    if (bits <= 8) SHORT.fill((bits << 8) | last, code << (8 - bits), (code + 1) << (8 - bits));
-    code++;
+const lookUp = (next: number): number => NEXT[next & MASK] ?? 0;
+const firstBits = (entry: number): number => (entry >> 16) & 15;
+
+function build(): void {
+  let code = 0;
+  let order = 0;
+  for (let bits = 1; bits <= 30; bits++) {
+    code <<= 1;
+    const symbols = SYMBOLS.find(([length]) => length === bits)?.[1] ?? "";
+    FIRST[bits] = code;
+    COUNT[bits] = symbols.length;
+    START[bits] = order;
+    for (let nth = 0; nth < symbols.length; nth++, code++) {
+      const symbol = symbols.charCodeAt(nth);
+      ORDER[order++] = symbol;
+      if (bits <= PEEK) NEXT.fill(symbol | (bits << 16) | (bits << 20) | (1 << 24), code << (PEEK - bits), (code + 1) << (PEEK - bits));
+    }
+  }
+  const single = NEXT.slice();
+  for (let next = 0; next <= MASK; next++) {
+    const one = single[next] ?? 0;
+    const two = single[(next << firstBits(one)) & MASK] ?? 0;
+    const bits = firstBits(one) + firstBits(two);
+    if (one !== 0 && two !== 0 && bits <= PEEK) NEXT[next] = (one & 0xf00ff) | ((two & 0xff) << 8) | (bits << 20) | (2 << 24);
   }
 }
 
-/** How many bytes a string of so many bytes can become, at most. */
-export const roomFor = (bytes: number): number => Math.floor((bytes * 8) / 5);
+build();
+
+/** How much room a string of so many bytes needs: no code is shorter than five bits, and one byte more is written than counts. */
+export const roomFor = (bytes: number): number => Math.floor((bytes * 8) / 5) + 1;
 
 /** Writes what the string says into `into`, where there is room; gives its length, or -1: it is not a string of this code. */
 export function decodeHuffman(bytes: Uint8Array, from: number, to: number, into: Uint8Array): number {
@@ -61,21 +77,28 @@ export function decodeHuffman(bytes: Uint8Array, from: number, to: number, into:
   let word = 0;
   let left = 0;
   for (;;) {
-    if (left < 8) {
-      if (at === to) break;
-      word = (word << 8) | (bytes[at++] ?? 0);
-      left += 8;
+    if (left < PEEK) {
+      if (at + 1 < to) {
+        word = (word << 16) | ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+        at += 2;
+        left += 16;
+      } else if (at < to) {
+        word = (word << 8) | (bytes[at++] ?? 0);
+        left += 8;
+      }
+      if (left < PEEK) break;
     }
-    const next = (word >> (left - 8)) & 0xff;
-    const short = SHORT[next] ?? 0;
-    if (short !== 0) {
-      into[length++] = short;
-      left -= short >> 8;
+    left -= PEEK;
+    const entry = lookUp(word >> left);
+    if (entry !== 0) {
+      into[length] = entry;
+      into[length + 1] = entry >> 8;
+      length += entry >> 24;
+      left += PEEK - ((entry >> 20) & 15);
       continue;
     }
-    left -= 8;
-    let bits = 8;
-    let long = next;
+    let code = (word >> left) & MASK;
+    let bits = PEEK;
     let nth = 0;
     do {
       if (left === 0) {
@@ -84,21 +107,20 @@ export function decodeHuffman(bytes: Uint8Array, from: number, to: number, into:
         left = 8;
       }
       left--;
-      long = (long << 1) | ((word >> left) & 1);
+      code = (code << 1) | ((word >> left) & 1);
       bits++;
-      nth = long - (FIRST[bits] ?? 0);
+      nth = code - (FIRST[bits] ?? 0);
     } while (bits < 30 && nth >= (COUNT[bits] ?? 0));
     if (nth >= (COUNT[bits] ?? 0)) return -1; // the end of the string, written out
     into[length++] = ORDER[(START[bits] ?? 0) + nth] ?? 0;
   }
-  // Fewer than eight bits: a last symbol perhaps, and ones.
-  while (left > 0) {
-    const ones = 0xff >> left;
-    const short = SHORT[((word << (8 - left)) & 0xff) | ones] ?? 0;
-    if (short === 0 || short >> 8 > left) break;
-    into[length++] = short;
-    left -= short >> 8;
+  // What is left is one last symbol or two, and fewer than eight ones.
+  for (;;) {
+    const entry = lookUp((word << (PEEK - left)) | (MASK >> left));
+    if (entry === 0 || firstBits(entry) > left) break;
+    into[length++] = entry;
+    left -= firstBits(entry);
   }
   const ones = (1 << left) - 1;
-  return (word & ones) === ones ? length : -1;
+  return left < 8 && (word & ones) === ones ? length : -1;
 }

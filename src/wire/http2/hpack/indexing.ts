@@ -4,11 +4,11 @@ import { isNeverIndexed } from "./never-indexed.ts";
 /** No table may hold it, here or further on. */
 export const NEVER = 0;
 /** Its value is another one each time. */
-export const FLEETING = 1;
+const FLEETING = 1;
 /** It is kept when the same value has been seen not long ago. */
 export const PERHAPS = 2;
 /** It is kept at once. */
-const ALWAYS = 3;
+export const ALWAYS = 3;
 
 export type Indexing = typeof NEVER | typeof FLEETING | typeof PERHAPS | typeof ALWAYS;
 
