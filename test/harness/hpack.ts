@@ -1,4 +1,7 @@
-// HPACK by the book: a naive writer of header blocks, with a table that is an array, and Huffman's code as RFC 7541 lists it.
+// HPACK by the book: a naive writer of header blocks, with a table that is an array, and Huffman's code as RFC 7541 lists it; and ways to ask ours.
+import assert from "node:assert/strict";
+import { type Bounds, Decoder } from "../../src/wire/http2/hpack/decoder.ts";
+import type { Encoder } from "../../src/wire/http2/hpack/encoder.ts";
 import { STATIC_FIELDS } from "../../src/wire/http2/hpack/static-table.ts";
 
 /** Appendix B: each byte's code and its bits; the last one ends a string. */
@@ -101,3 +104,32 @@ export class Model {
     return Buffer.concat([integer(first, mask, known), known === 0 ? string(name, coded) : Buffer.alloc(0), string(value, coded)]);
   }
 }
+
+export const newDecoder = (bounds: Partial<Bounds> = {}): Decoder =>
+  new Decoder({ tableBytes: 4_096, fields: 100, bytes: 16_384, ...bounds });
+
+export const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/\s/g, ""), "hex");
+
+export function decode(decoder: Decoder, ...parts: readonly Uint8Array[]): string[] | undefined {
+  const block = Buffer.concat([Buffer.from("before"), ...parts, Buffer.from("behind")]); // which is no part of the block
+  return decoder.decode(block, 6, block.length - 6);
+}
+
+export function encode(encoder: Encoder, list: readonly string[]): Buffer {
+  const bound = encoder.bound(list);
+  const into = Buffer.alloc(bound + 3, 0xee);
+  const end = encoder.encode(list, into, 3);
+  assert.ok(end <= bound + 3, `${end - 3} bytes, and the bound is ${bound}`);
+  assert.deepEqual(into.subarray(0, 3), Buffer.from([0xee, 0xee, 0xee]));
+  return into.subarray(3, end);
+}
+
+/** A header list, a field a line. */
+export const list = (text: string): string[] =>
+  text
+    .trim()
+    .split("\n")
+    .flatMap((line) => {
+      const at = line.indexOf(": ", 1);
+      return [line.slice(0, at).trim(), line.slice(at + 2)];
+    });

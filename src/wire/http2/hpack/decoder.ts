@@ -1,6 +1,7 @@
 // Decoder: reads the header blocks that a peer sends over one connection (RFC 7541).
 import { type Field, isName, isValue, OVERHEAD } from "./field.ts";
 import { decodeHuffman, roomFor } from "./huffman.ts";
+import { ownName } from "./indexing.ts";
 import { markNeverIndexed } from "./never-indexed.ts";
 import { FIRST_DYNAMIC, STATIC_FIELDS } from "./static-table.ts";
 import { Table } from "./table.ts";
@@ -110,7 +111,7 @@ export class Decoder {
     if (value === undefined) return false;
     const malformed = misnamed || this.#wrong;
     const size = name.length + value.length + OVERHEAD;
-    if (indexed) this.#table.add({ name, value, size, misnamed, malformed });
+    if (indexed) this.#table.add({ name: index === 0 ? ownName(name) : name, value, size, misnamed, malformed });
     else if (never && !malformed) markNeverIndexed(name);
     this.#take(name, value, size, malformed);
     return true;

@@ -108,6 +108,7 @@ export class Encoder {
   }
 
   #find(name: Name, value: string): number {
+    if (value.length > TABLE_BYTES / 4) return 0; // before it is hashed
     const { newest } = name;
     const code = newest?.value === value ? newest.code : (name.values?.get(value) ?? name.fixed?.values?.get(value) ?? 0);
     if (code !== 0) {

@@ -68,3 +68,8 @@ export function indexingOf(name: string): Indexing {
   if (STEADY.has(name)) return ALWAYS;
   return CHANGING.has(name) || CHANGING_PREFIX.test(name) ? FLEETING : PERHAPS;
 }
+
+const OWN = new Map([...STEADY, ...CHANGING].map((name) => [name, name]));
+
+/** A name as the string that V8 has for it in code, if it is known here: comparing the two is comparing addresses. */
+export const ownName = (name: string): string => OWN.get(name) ?? name;

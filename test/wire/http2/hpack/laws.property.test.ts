@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { suite, test } from "node:test";
-import { Decoder } from "../../../src/wire/http2/hpack/decoder.ts";
-import { Encoder } from "../../../src/wire/http2/hpack/encoder.ts";
-import { Model } from "../../harness/hpack.ts";
+import { Decoder } from "../../../../src/wire/http2/hpack/decoder.ts";
+import { Encoder } from "../../../../src/wire/http2/hpack/encoder.ts";
+import { Model } from "../../../harness/hpack.ts";
 
 const BOUNDS = { tableBytes: 4_096, fields: 1_000, bytes: 1_000_000 };
 
