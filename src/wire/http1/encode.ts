@@ -1,7 +1,7 @@
 // Encode: writes heads of HTTP/1.1, with the frame and the connection's fields as this hop has them.
 import { NO_FIELDS, type Fields, type RequestHead, type ResponseHead } from "../wire.ts";
 import { CHUNKED, lengthOf, TO_END, type Frame } from "./frame.ts";
-import { isToken, isValue } from "./syntax.ts";
+import { isToken, isValue } from "../syntax.ts";
 
 /** A head as it goes out, and where its body will end. */
 export interface Encoded {

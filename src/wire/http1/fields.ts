@@ -1,6 +1,6 @@
 // Fields: reads header and trailer fields, and what they say of the message's frame and its connection.
 import type { Limits } from "../limits.ts";
-import { TOKEN, VALUE } from "./syntax.ts";
+import { TOKEN, VALUE } from "../syntax.ts";
 
 /** What the fields of one head say. */
 export interface Facts {

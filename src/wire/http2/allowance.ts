@@ -2,22 +2,28 @@
 import type { Deadlines } from "../deadlines.ts";
 import type { Rate } from "./limits.ts";
 
-export interface Allowance {
-  /** Takes one. False: there is none left. */
-  spend(): boolean;
-}
+/** A class, as each connection has several. */
+export class Allowance {
+  readonly #rate: Rate;
+  readonly #deadlines: Deadlines;
+  #left: number;
+  #at: number;
 
-export function newAllowance({ burst, perSecond }: Rate, deadlines: Deadlines): Allowance {
-  let left = burst;
-  let at = deadlines.after(0);
-  return {
-    spend() {
-      const now = deadlines.after(0);
-      left = Math.min(burst, left + ((now - at) / 1_000) * perSecond);
-      at = now;
-      if (left < 1) return false;
-      left--;
-      return true;
-    },
-  };
+  constructor(rate: Rate, deadlines: Deadlines) {
+    this.#rate = rate;
+    this.#deadlines = deadlines;
+    this.#left = rate.burst;
+    this.#at = deadlines.after(0);
+  }
+
+  /** Takes one. False: there is none left. */
+  spend(): boolean {
+    const now = this.#deadlines.after(0);
+    const { burst, perSecond } = this.#rate;
+    this.#left = Math.min(burst, this.#left + ((now - this.#at) / 1_000) * perSecond);
+    this.#at = now;
+    if (this.#left < 1) return false;
+    this.#left--;
+    return true;
+  }
 }

@@ -24,7 +24,7 @@ export function newHttp2Client(dial: Dial, limits: Limits, deadlines: Deadlines)
         pool = newPool(dial, { origin, socketPath, name, protocols: ["h2"] }, limits, deadlines, () => emptied(key));
         pools.set(key, pool);
       }
-      const request = new Http2Request(head, ended, receiver, limits.headBytes, pool.leave);
+      const request = new Http2Request(head, ended, receiver, pool);
       if (closed === undefined) pool.send(request);
       else queueMicrotask(() => request.fail({ why: "connect", cause: new Error("the upstreams are closed") }));
       return request;

@@ -1,18 +1,16 @@
 // Codes: HTTP/2's error codes (RFC 9113, 7) and the wire's words for why a message breaks off.
-import { constants } from "node:http2";
 import type { Break, BreakReason } from "../wire.ts";
 
-export const {
-  NGHTTP2_NO_ERROR: NO_ERROR,
-  NGHTTP2_PROTOCOL_ERROR: PROTOCOL_ERROR,
-  NGHTTP2_INTERNAL_ERROR: INTERNAL_ERROR,
-  NGHTTP2_FLOW_CONTROL_ERROR: FLOW_CONTROL_ERROR,
-  NGHTTP2_STREAM_CLOSED: STREAM_CLOSED,
-  NGHTTP2_REFUSED_STREAM: REFUSED_STREAM,
-  NGHTTP2_ENHANCE_YOUR_CALM: ENHANCE_YOUR_CALM,
-} = constants;
-
-const CANCEL = constants.NGHTTP2_CANCEL;
+export const NO_ERROR = 0;
+export const PROTOCOL_ERROR = 1;
+export const INTERNAL_ERROR = 2;
+export const FLOW_CONTROL_ERROR = 3;
+export const STREAM_CLOSED = 5;
+export const FRAME_SIZE_ERROR = 6;
+export const REFUSED_STREAM = 7;
+const CANCEL = 8;
+export const COMPRESSION_ERROR = 9;
+export const ENHANCE_YOUR_CALM = 11;
 
 /** What a stream is reset with. */
 export function codeOf(why: BreakReason): number {
@@ -22,14 +20,8 @@ export function codeOf(why: BreakReason): number {
   return INTERNAL_ERROR;
 }
 
-/** Why a stream is over that was closed with a code before its message was complete. `asked`: who resets it is who asked. */
-export function breakBy(code: number, asked: boolean, cause: unknown): Break {
-  if (isGarbage(cause)) return { why: "protocol", cause };
+/** Why a stream is over that the peer has reset. `asked`: who resets it is who asked. */
+export function breakBy(code: number, asked: boolean): Break {
   const why = code === REFUSED_STREAM ? "refused" : code === PROTOCOL_ERROR ? "protocol" : asked && code === CANCEL ? "cancelled" : "reset";
-  return { why, code, cause };
-}
-
-/** The connection was ended by nghttp2, on what the peer sent over it. */
-export function isGarbage(cause: unknown): boolean {
-  return cause instanceof Error && "code" in cause && cause.code === "ERR_HTTP2_ERROR";
+  return { why, code };
 }

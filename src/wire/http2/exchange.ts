@@ -1,7 +1,5 @@
 // Exchange: a request that came in over HTTP/2, and the way to answer it.
-import type { ServerHttp2Stream } from "node:http2";
-import type { Deadlines, Waiting } from "../deadlines.ts";
-import type { Limits } from "../limits.ts";
+import type { Waiting } from "../deadlines.ts";
 import {
   type Break,
   type Connection,
@@ -12,133 +10,69 @@ import {
   type RequestHead,
   type ResponseHead,
 } from "../wire.ts";
-import { isGarbage, NO_ERROR } from "./codes.ts";
-import { headersOf, responseList, without } from "./fields.ts";
+import { NO_ERROR } from "./codes.ts";
+import { type Read, responseList, without } from "./fields.ts";
 import { Flow } from "./flow.ts";
+import type { Carrier } from "./roles.ts";
 
-/** The statuses that have no body (RFC 9110, 6.4.1), and 205, whose body node:http2 leaves out. */
+/** The statuses that have no body (RFC 9110, 6.4.1), and 205, whose body is empty. */
 const BODYLESS = new Set([204, 205, 304]);
 
 /** A stream that was reset sooner than this, and without an answer, was hardly meant. */
 const HASTY_MS = 250;
 
-/** What an exchange takes from its connection. */
-export interface ExchangeBounds {
-  readonly limits: Limits;
-  readonly deadlines: Deadlines;
-  /** The connection is gone. */
-  lost(): boolean;
-}
-
 /** A class, as its base is one. */
-export class Http2Exchange extends Flow<ServerHttp2Stream> implements Exchange, Waiting {
+export class Http2Exchange extends Flow implements Exchange, Waiting {
   readonly version = "2";
   readonly absolute = false;
   readonly head: RequestHead;
   readonly bodyless: boolean;
   readonly connection: Connection;
+  /** The final head is out. */
+  responded = false;
   protected readonly asked = true;
-  readonly #bounds: ExchangeBounds;
   readonly #begun: number;
-  readonly #gone: (code: number, hasty: boolean) => void;
   #tunnel = false;
-  /** When it is looked after again. */
+  /** When it is looked after again: until then the client must have taken something of what was written. */
   dueAt = Infinity;
-  /** Until when the client must have taken what was written. */
-  #stallsAt = Infinity;
-  /** The response is out, and what is left of the request is not wanted. */
-  #out = false;
   #timed = false;
 
-  /** `gone`: it is over; hastily, if the client's reset came so soon that it was hardly meant. */
-  constructor(
-    stream: ServerHttp2Stream,
-    head: RequestHead,
-    connection: Connection,
-    bounds: ExchangeBounds,
-    gone: (code: number, hasty: boolean) => void,
-  ) {
-    super(bounds.limits.headBytes);
+  constructor(link: Carrier, { head, length }: Read<RequestHead>, ended: boolean, connection: Connection) {
+    super();
     this.head = head;
+    this.length = length;
+    this.bodyless = ended;
+    this.come = this.whole = ended;
     this.connection = connection;
-    this.bodyless = stream.endAfterHeaders;
-    this.whole = this.bodyless;
-    this.#bounds = bounds;
-    this.#begun = bounds.deadlines.after(0);
-    this.#gone = gone;
-    this.attach(stream, true);
-    if (this.bodyless) stream.resume(); // Node waits for its end to be read
-    else this.expectTrailers(stream);
+    this.#begun = link.deadlines.after(0);
   }
 
   receive(receiver: Receiver): void {
-    if (this.bodyless) this.tellTo(receiver);
-    else this.give(receiver);
+    this.tellTo(receiver);
   }
 
   inform(head: ResponseHead): void {
-    const stream = this.opened();
-    if (stream === undefined || stream.headersSent || head.status === 101) return;
-    try {
-      stream.additionalHeaders(headersOf(responseList(head.status, head.fields)));
-    } catch (error) {
-      this.fail({ why: "protocol", cause: error });
-    }
+    if (!this.responded && head.status !== 101) this.#sendHead(head.status, head.fields, false);
   }
 
   respond(head: ResponseHead, ended: boolean): void {
-    const stream = this.opened();
-    if (stream === undefined || stream.headersSent) return;
+    if (this.responded) return;
     const { method, upgrade } = this.head;
     const switching = upgrade !== undefined && head.status === 101;
+    this.responded = true;
     this.#tunnel = switching || (method === "CONNECT" && head.status >= 200 && head.status < 300);
     const over = ended || method === "HEAD" || BODYLESS.has(head.status);
-    // what a 101 says to an Upgrade is a 2xx here (RFC 8441, 5); node:http2 sends no status above 599
+    // what a 101 says to an Upgrade is a 2xx here (RFC 8441, 5); HTTP has no status above 599
     const status = switching ? 200 : head.status > 599 ? 502 : head.status;
-    try {
-      const list = responseList(status, switching ? without(head.fields, "sec-websocket-accept") : head.fields);
-      stream.respond(LISTS ? list : headersOf(list), over ? ENDED : FOLLOWED);
-    } catch (error) {
-      return this.fail({ why: "protocol", cause: error });
-    }
-    if (!over) return;
-    this.ended = true;
-    this.sent();
+    this.#sendHead(status, switching ? without(head.fields, "sec-websocket-accept") : head.fields, over);
   }
 
   override write(chunk: Uint8Array): boolean {
-    const more = super.write(chunk);
-    if (!more) this.#stalled();
-    return more;
+    return this.responded ? super.write(chunk) : true;
   }
 
   override end(trailers: Fields = NO_FIELDS): void {
-    super.end(trailers);
-    this.#stalled();
-  }
-
-  /** The client has taken nothing for too long; or it is to be seen whether it has all of the response. */
-  late(): void {
-    if (this.#stallsAt <= this.#bounds.deadlines.after(0) && this.stream?.writableFinished === false) this.fail({ why: "slow" });
-    else if (this.#out) this.#refuseRest(0);
-  }
-
-  protected override flowed(): void {
-    this.#stallsAt = Infinity;
-    this.#wait();
-  }
-
-  #stalled(): void {
-    this.#stallsAt = this.#bounds.deadlines.after(this.#bounds.limits.stallMs);
-    this.#wait();
-  }
-
-  #wait(): void {
-    const { deadlines } = this.#bounds;
-    this.dueAt = this.#out ? deadlines.after(0) : this.#stallsAt;
-    if (this.#timed || this.opened() === undefined) return;
-    this.#timed = true;
-    deadlines.add(this);
+    if (this.responded) super.end(trailers);
   }
 
   /** Tunnels over HTTP/2 are not looked into. */
@@ -146,47 +80,65 @@ export class Http2Exchange extends Flow<ServerHttp2Stream> implements Exchange, 
     opaque();
   }
 
-  /** The response is out. The rest of a request that it has not waited for is not wanted (RFC 9113, 8.1). */
-  protected override sent(): void {
-    if (this.whole || this.#tunnel) return;
-    this.#out = true;
-    this.#refuseRest(SOON);
+  headed(list: string[], fault: string, ended: boolean): void {
+    this.trailed(list, fault, ended);
   }
 
-  /** Only when END_STREAM is out: it may wait for a window, and would be thrown away. Looked for a few turns of the loop, and then from time to time. */
-  #refuseRest(turns: number): void {
-    if (this.opened()?.state.localClose === 1) this.close(NO_ERROR);
-    else if (turns > 0) setImmediate(() => this.#refuseRest(turns - 1));
-    else this.#wait();
+  /** Whether it was given up so soon that it was hardly meant. */
+  get hasty(): boolean {
+    const { link } = this;
+    return link !== undefined && !this.responded && link.deadlines.after(0) - this.#begun <= HASTY_MS;
   }
 
-  /** Where it is closed without an error: by its end, by our own NO_ERROR, or by the peer's, which is none of its ends. */
-  protected override isWhole({ closed }: ServerHttp2Stream): boolean {
-    return !closed || this.ended;
+  /** The client has taken nothing for too long. */
+  late(): void {
+    this.fail({ why: "slow" });
+  }
+
+  /** It is gone. */
+  forget(): void {
+    if (this.#timed) this.link?.deadlines.remove(this);
+    this.#timed = false;
+  }
+
+  override resetBy(code: number): void {
+    // by the peer's NO_ERROR none of its messages ends
+    if (code === NO_ERROR && this.ended) this.lost({ why: "cancelled" });
+    else super.resetBy(code);
+  }
+
+  protected override stalled(): void {
+    const { link } = this;
+    if (link === undefined || link.at(this.id) !== this) return;
+    this.dueAt = link.deadlines.after(link.limits.stallMs);
+    if (this.#timed) return;
+    this.#timed = true;
+    link.deadlines.add(this);
+  }
+
+  protected override flowed(): void {
+    this.dueAt = Infinity;
   }
 
   protected override received(): void {
     // the stream goes when the response does
   }
 
-  protected override breakAt(code: number, cause: unknown): Break {
-    if (code === NO_ERROR && this.ended) return { why: "cancelled", cause };
-    return this.#bounds.lost() && !isGarbage(cause) ? { why: "reset", cause } : super.breakAt(code, cause);
+  /** The rest of a request that the response has not waited for is not wanted (RFC 9113, 8.1). */
+  protected override sent(): void {
+    if (this.come || this.#tunnel) return;
+    const cancelled: Break = { why: "cancelled" };
+    this.fail(cancelled, NO_ERROR);
   }
 
-  protected override gone(code: number): void {
-    const { deadlines } = this.#bounds;
-    if (this.#timed) deadlines.remove(this);
-    const unanswered = code !== NO_ERROR && !this.silent && this.stream?.headersSent === false;
-    this.#gone(code, unanswered && deadlines.after(0) - this.#begun <= HASTY_MS);
+  #sendHead(status: number, fields: Fields, over: boolean): void {
+    const { link } = this;
+    if (link === undefined || link.at(this.id) !== this) return;
+    try {
+      link.out.headers(this.id, responseList(status, fields), over, link.encoder, link.peer.frame);
+    } catch (error) {
+      return this.fail({ why: "protocol", cause: error });
+    }
+    if (over) this.outIs();
   }
 }
-
-/** From 24.7 on node:http2 takes the list, which spares two objects. */
-const LISTS = ((major = 0, minor = 0) => major > 24 || (major === 24 && minor >= 7))(...process.versions.node.split(".").map(Number));
-
-/** In how many turns of the loop the end of a response is usually out. */
-const SOON = 4;
-
-const ENDED = { endStream: true, sendDate: false };
-const FOLLOWED = { waitForTrailers: true, sendDate: false };

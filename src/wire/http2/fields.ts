@@ -1,122 +1,164 @@
-// Fields: header lists of HTTP/2 as the wire's heads, and heads as what node:http2 sends.
+// Fields: header lists of HTTP/2 as the wire's heads, and the rules that they have to keep (RFC 9113, 8). What a name and a value may consist of was seen to when the list was read.
 import { createHash, randomBytes } from "node:crypto";
-import type { OutgoingHttpHeaders } from "node:http2";
+import { isPath, isToken } from "../syntax.ts";
 import type { Fields, RequestHead, ResponseHead } from "../wire.ts";
 
-/** A request that is not allowed, in words for a log. */
+/** A head that is not allowed, in words for a log. */
 export type Malformed = string;
 
-/** The head behind a header list, or what is wrong with it. What nghttp2 refuses never comes here: unknown or late pseudo-fields, names in capitals, connection-specific fields. */
-export function requestHead(list: readonly string[], maxBytes: number): RequestHead | Malformed {
-  if (sizeOf(list) > maxBytes) return "too large";
-  let method = "";
-  let scheme = "";
+/** A head, and how long its body is by its own word; -1: it says nothing. */
+export interface Read<Head> {
+  readonly head: Head;
+  readonly length: number;
+}
+
+/** What a field is to HTTP/2 itself. Connection-specific fields are not allowed (RFC 9113, 8.2.2). */
+const KINDS = new Map<string, "connection" | "te" | "host" | "cookie" | "length">([
+  ["connection", "connection"],
+  ["keep-alive", "connection"],
+  ["proxy-connection", "connection"],
+  ["transfer-encoding", "connection"],
+  ["upgrade", "connection"],
+  ["te", "te"],
+  ["host", "host"],
+  ["cookie", "cookie"],
+  ["content-length", "length"],
+]);
+
+const COLON = 0x3a;
+
+/** The head behind a header list, or what is wrong with it. */
+export function requestHead(list: readonly string[]): Read<RequestHead> | Malformed {
+  let method: string | undefined;
+  let scheme: string | undefined;
   let authority: string | undefined;
-  let path = "";
+  let path: string | undefined;
   let upgrade: string | undefined;
   let host: string | undefined;
   let cookie = -1;
+  let length = -1;
   const fields: string[] = [];
   for (let index = 0; index < list.length; index += 2) {
     const name = list[index] ?? "";
     const value = list[index + 1] ?? "";
-    if (name.startsWith(":")) {
-      if (name === ":method") method = value;
-      else if (name === ":scheme") scheme = value;
-      else if (name === ":authority") authority = value;
-      else if (name === ":path") path = value;
-      else if (name === ":protocol") upgrade = value;
-    } else if (name === "host") {
+    if (name.charCodeAt(0) === COLON) {
+      if (fields.length > 0 || host !== undefined) return "a pseudo-field behind a field";
+      if (name === ":method" && method === undefined) method = value;
+      else if (name === ":scheme" && scheme === undefined) scheme = value;
+      else if (name === ":authority" && authority === undefined) authority = value;
+      else if (name === ":path" && path === undefined) path = value;
+      else if (name === ":protocol" && upgrade === undefined) upgrade = value;
+      else return `the pseudo-field ${name}`;
+      continue;
+    }
+    const kind = KINDS.get(name);
+    if (kind === "host") {
       if (host !== undefined) return "two Host fields";
       host = value;
-    } else if (name === "cookie" && cookie >= 0) {
-      fields[cookie] += `; ${value}`; // RFC 9113, 8.2.3: its crumbs are one field to whatever is not HTTP/2
-    } else {
-      if (name === "cookie") cookie = fields.length + 1;
-      fields.push(name, value);
+      continue;
     }
+    if (kind === "cookie") {
+      if (cookie >= 0) {
+        fields[cookie] += `; ${value}`; // RFC 9113, 8.2.3: its crumbs are one field to whatever is not HTTP/2
+        continue;
+      }
+      cookie = fields.length + 1;
+    } else if (kind === "length") {
+      if (length !== -1) return "two lengths";
+      length = lengthIn(value);
+      if (length === -1) return "a length that is none";
+    } else if (kind === "connection" || (kind === "te" && value.toLowerCase() !== "trailers")) return `the field ${name}`;
+    fields.push(name, value);
   }
+  if (method === undefined || !isToken(method)) return ":method";
   if (host !== undefined && authority !== undefined && host.toLowerCase() !== authority.toLowerCase()) return "Host is not :authority";
   authority ??= host ?? "";
-  if (authority.includes("@")) return ":authority with user information";
-  const tunnel = method === "CONNECT" && upgrade === undefined;
-  if (!tunnel && scheme !== "http" && scheme !== "https") return `:scheme ${scheme}`;
+  if (!AUTHORITY.test(authority)) return ":authority";
+  if (method === "CONNECT" && upgrade === undefined) {
+    if (scheme !== undefined || path !== undefined) return "CONNECT with a target";
+    if (authority === "") return "CONNECT without :authority";
+    return { head: { method, scheme: "http", authority, path: "", fields, upgrade }, length: -1 };
+  }
+  if (scheme !== "http" && scheme !== "https") return ":scheme";
   // what could not stand in a request line of HTTP/1.1
-  if (!tunnel && !PATH.test(path)) return ":path";
-  if (path === "*" && method !== "OPTIONS") return ":path * of a method that is not OPTIONS";
+  if (path === undefined || !(path === "*" ? method === "OPTIONS" : isPath(path))) return ":path";
   if (upgrade !== undefined) {
-    if (method !== "CONNECT") return ":protocol of a method that is not CONNECT";
+    if (method !== "CONNECT" || !isToken(upgrade)) return ":protocol";
     method = "GET"; // an extended CONNECT (RFC 8441) is the Upgrade of HTTP/1.1, and looks like one to the rest of us
     if (upgrade === "websocket") fields.push("sec-websocket-key", randomBytes(16).toString("base64"));
+    length = -1;
   }
-  return { method, scheme: scheme === "https" ? scheme : "http", authority, path: tunnel ? "" : path, fields, upgrade };
+  return { head: { method, scheme, authority, path, fields, upgrade }, length };
 }
 
-const PATH = /^(?:\/[!"$-~\u0080-\u00ff]*|\*)$/;
+/** The characters of a host and a port, and those of an escaped path: what stands for the host of a unix socket. No user information. */
+const AUTHORITY = /^[!$&-.0-;=A-Z_a-z~%[\]]{0,512}$/;
 
-/** The head behind a response's header list. nghttp2 has seen to it that there is one `:status`, of three digits. */
-export function responseHead(list: readonly string[]): ResponseHead {
-  let status = 0;
-  const fields: string[] = [];
+/** -1: it is none. */
+const lengthIn = (value: string): number => (/^\d{1,15}$/.test(value) ? Number(value) : -1);
+
+/** The head behind a response's header list, or what is wrong with it. */
+export function responseHead(list: readonly string[]): Read<ResponseHead> | Malformed {
+  const status = list[1] ?? "";
+  if (list[0] !== ":status" || !STATUS.test(status)) return "no :status";
+  let length = -1;
+  for (let index = 2; index < list.length; index += 2) {
+    const name = list[index] ?? "";
+    if (name.charCodeAt(0) === COLON) return `the pseudo-field ${name}`;
+    const kind = KINDS.get(name);
+    if (kind === "connection") return `the field ${name}`;
+    if (kind !== "length") continue;
+    const value = lengthIn(list[index + 1] ?? "");
+    if (value === -1 || length !== -1) return "a length that is none";
+    length = value;
+  }
+  return { head: { status: Number(status), fields: list.slice(2) }, length };
+}
+
+const STATUS = /^[1-5]\d\d$/;
+
+/** Whether a list may stand behind a body (RFC 9113, 8.1). */
+export function areTrailers(list: readonly string[]): boolean {
   for (let index = 0; index < list.length; index += 2) {
     const name = list[index] ?? "";
-    const value = list[index + 1] ?? "";
-    if (name === ":status") status = Number(value);
-    else fields.push(name, value);
+    if (name.charCodeAt(0) === COLON || KINDS.get(name) === "connection") return false;
   }
-  return { status, fields };
+  return true;
 }
 
-/** By RFC 9113's measure (6.5.2). */
-export function sizeOf(list: readonly string[]): number {
-  let size = 0;
-  for (let index = 0; index < list.length; index++) size += (list[index]?.length ?? 0) + 16;
-  return size;
+/** Names as they are sent; undefined: not at all. What belongs to a connection of HTTP/1.1 is left out (RFC 9113, 8.2.2). */
+const sent = new Map<string, string | undefined>();
+const MOST_NAMES = 1_024;
+const UNSENT = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "http2-settings", "host"]);
+
+function sentName(name: string): string | undefined {
+  const known = sent.get(name);
+  if (known !== undefined || sent.has(name)) return known;
+  if (!isToken(name)) throw new TypeError(`A field cannot be called ${JSON.stringify(name)}`);
+  const small = name.toLowerCase();
+  const as = UNSENT.has(small) ? undefined : small;
+  if (sent.size >= MOST_NAMES) sent.clear();
+  sent.set(name, as);
+  return as;
 }
 
-/**
- * Adds fields to a header list that goes out. Names become lower case; what belongs to a connection of HTTP/1.1 is left out (RFC 9113, 8.2.2). Throws where a value
- * has what no field can have: node:http2 would take a zero for the end of the value, and what follows for another field.
- */
+/** Adds fields to a header list that goes out. Throws where a name or a value has what no field can have: what reads it by another protocol would take it for two. */
 export function addFields(list: string[], fields: Fields): string[] {
   for (let index = 0; index < fields.length; index += 2) {
-    const name = (fields[index] ?? "").toLowerCase();
+    const name = sentName(fields[index] ?? "");
     const value = fields[index + 1] ?? "";
-    if (CONNECTION_SPECIFIC.has(name) || name.startsWith(":") || (name === "te" && value.toLowerCase() !== "trailers")) continue;
+    if (name === undefined || (name === "te" && value.toLowerCase() !== "trailers")) continue;
     if (UNSENDABLE.test(value)) throw new TypeError(`The field ${name} has a value that cannot be sent`);
     list.push(name, value);
   }
   return list;
 }
 
-// oxlint-disable-next-line no-control-regex -- they are what is looked for
-const UNSENDABLE = /[\0\r\n]/;
-
-const CONNECTION_SPECIFIC = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "transfer-encoding",
-  "upgrade",
-  "http2-settings",
-  "host",
-]);
-
-/** A header list as an object, where node:http2 takes no other. */
-export function headersOf(list: readonly string[]): OutgoingHttpHeaders {
-  const headers: OutgoingHttpHeaders = {};
-  for (let index = 0; index < list.length; index += 2) {
-    const name = list[index] ?? "";
-    const value = list[index + 1] ?? "";
-    const there = headers[name];
-    if (there === undefined) headers[name] = value;
-    else if (Array.isArray(there)) there.push(value);
-    else headers[name] = [String(there), value];
-  }
-  return headers;
-}
+const UNSENDABLE = /[^\t -~\u0080-\u00ff]/;
 
 export function requestList({ method, scheme, authority, path, fields, upgrade }: RequestHead): readonly string[] {
+  for (const part of [method, authority, path, upgrade])
+    if (part !== undefined && UNSENDABLE.test(part)) throw new TypeError("The request has a target that cannot be sent");
   if (method === "CONNECT") return addFields([":method", method, ":authority", authority], fields);
   const list = [":method", upgrade === undefined ? method : "CONNECT", ":scheme", scheme, ":path", path];
   if (authority !== "") list.push(":authority", authority);
@@ -126,7 +168,7 @@ export function requestList({ method, scheme, authority, path, fields, upgrade }
   return addFields(list, without(fields, "sec-websocket-key"));
 }
 
-export function responseList(status: number, fields: Fields): string[] {
+export function responseList(status: number, fields: Fields): readonly string[] {
   return addFields([":status", String(status)], fields);
 }
 
@@ -145,8 +187,8 @@ export function switched(request: RequestHead, { fields }: ResponseHead): Respon
   return { status: 101, fields: [...fields, "sec-websocket-accept", accept] };
 }
 
-/** What is looked up in a head: the first value of a field. */
-export function fieldOf(fields: Fields, name: string): string | undefined {
+/** The first value of a field. */
+function fieldOf(fields: Fields, name: string): string | undefined {
   for (let index = 0; index < fields.length; index += 2)
     if (fields[index] === name || fields[index]?.toLowerCase() === name) return fields[index + 1];
   return undefined;

@@ -1,16 +1,19 @@
-// Flow: what both ends of an HTTP/2 stream have in common: chunks, trailers, pauses and the end of the message that comes in and of the one that goes out.
-import type { Http2Stream } from "node:http2";
+// Flow: an HTTP/2 stream, as both of its ends have it: the message that comes in, to its receiver as it can take it, and how the stream breaks off.
 import { type Break, type BreakReason, type Fields, NO_FIELDS, type Receiver, type Stream } from "../wire.ts";
-import { breakBy, codeOf, INTERNAL_ERROR, NO_ERROR } from "./codes.ts";
-import { addFields, headersOf, sizeOf } from "./fields.ts";
+import { breakBy, codeOf, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR } from "./codes.ts";
+import { areTrailers } from "./fields.ts";
+import { Held } from "./held.ts";
+import { Outgoing } from "./outgoing.ts";
+import type { Carried, Carrier } from "./roles.ts";
 
-/** A class, as a stream of the wire and the listener of a stream of node:http2 are one object: no closure is made for each method. */
-export abstract class Flow<S extends Http2Stream> implements Stream {
-  protected stream: S | undefined = undefined;
-  /** END_STREAM has come, and all before it has been given. */
+/** A class, as its base is one. */
+export abstract class Flow extends Outgoing implements Stream, Carried {
+  /** All that has come was given, and so was its end. */
   protected whole = false;
-  /** The message that goes out is complete. */
-  protected ended = false;
+  /** How long the message that comes is by its own word; -1: it says nothing. */
+  protected length = -1;
+  /** How much of it has come. */
+  protected got = 0;
   /** Whose reset is a cancellation. */
   protected abstract readonly asked: boolean;
   #receiver: Receiver | undefined = undefined;
@@ -19,34 +22,13 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
   /** The receiver is told nothing more. */
   #silent = false;
   #paused = false;
-  /** It is told when what was written is out. */
-  #blocked = false;
+  #giving = false;
+  /** What has come and was not given. */
+  #held: Held | undefined = undefined;
   #trailersIn: Fields = NO_FIELDS;
-  #trailersOut: Fields = NO_FIELDS;
-  #cause: unknown = undefined;
-  /** What was not read before the stream was gone, of a message that has come whole. */
-  #rest: Uint8Array[] | undefined = undefined;
-  readonly #headBytes: number;
-
-  /** `headBytes`: how large trailers may be. */
-  constructor(headBytes: number) {
-    this.#headBytes = headBytes;
-  }
-
-  write(chunk: Uint8Array): boolean {
-    const stream = this.opened();
-    if (stream === undefined || this.ended || stream.write(chunk)) return true;
-    if (!this.#blocked) stream.once("drain", () => this.#drained());
-    this.#blocked = true;
-    return false;
-  }
-
-  end(trailers: Fields = NO_FIELDS): void {
-    if (this.ended) return;
-    this.ended = true;
-    this.#trailersOut = trailers;
-    this.opened()?.end();
-  }
+  /** Bytes that may still come, and those that were taken since that was said. */
+  #window = 0;
+  #taken = 0;
 
   reset(why: BreakReason): void {
     this.silence();
@@ -55,26 +37,16 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
 
   pause(): void {
     this.#paused = true;
-    this.stream?.pause();
   }
 
   resume(): void {
     this.#paused = false;
-    if (this.#rest !== undefined) this.#giveRest();
-    else if (this.#receiver !== undefined) this.stream?.resume();
+    this.#give();
   }
 
-  /** `trailing`: the message that goes out may have trailers. */
-  protected attach(stream: S, trailing: boolean): void {
-    this.stream = stream;
-    if (trailing) stream.on("wantTrailers", () => this.#sendTrailers());
-    stream.on("error", (error) => (this.#cause = error));
-    stream.on("close", () => this.#closed());
-  }
-
-  /** Trailers may come in. */
-  protected expectTrailers(stream: S): void {
-    stream.on("trailers", (_headers: unknown, _flags: number, list: readonly string[]) => this.#trailers(list));
+  override takenBy(link: Carrier, id: number): void {
+    super.takenBy(link, id);
+    this.#window = link.limits.streamWindow;
   }
 
   /** Who is told of a break, of one too that there was before, and of what was drained. */
@@ -82,18 +54,7 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
     this.#receiver = receiver;
     const broken = this.#untold;
     if (broken !== undefined) queueMicrotask(() => receiver.broken(broken));
-  }
-
-  /** The message that comes in goes to its receiver. */
-  protected give(receiver: Receiver): void {
-    this.tellTo(receiver);
-    const { stream } = this;
-    if (stream === undefined || this.#silent) return;
-    stream.on("data", (chunk: Uint8Array) => {
-      if (!this.#silent) receiver.data(chunk);
-    });
-    stream.on("end", () => this.#end());
-    if (this.#paused) stream.pause();
+    else if (this.#held !== undefined || this.come) queueMicrotask(() => this.#give());
   }
 
   protected get silent(): boolean {
@@ -102,105 +63,125 @@ export abstract class Flow<S extends Http2Stream> implements Stream {
 
   protected silence(): void {
     this.#silent = true;
-    this.ended = true;
+    this.#held = undefined;
+    this.drop();
   }
 
+  /** Resets it, if it is there still. */
   protected close(code: number): void {
-    this.opened()?.close(code);
+    this.link?.reset(this, code);
   }
 
   /** Breaks it off from here, and tells so. */
   fail(why: Break, code = INTERNAL_ERROR): void {
-    this.#tell(why);
+    this.tell(why);
     this.close(code);
   }
 
-  protected breakAt(code: number, cause: unknown): Break {
-    return breakBy(code, this.asked, cause);
+  /** The peer has done on it what is not allowed. */
+  faulty(code: number, what: string): void {
+    this.fail({ why: "protocol", cause: new Error(`HTTP/2: ${what}`) }, code);
+    this.link?.blame();
   }
 
-  /** Whether all of the message has come, now that the stream has no more to give. */
-  protected abstract isWhole(stream: S): boolean;
-  /** Whether it has come whole, read or not, where that matters once the stream is gone. */
-  protected hasCome(): boolean {
-    return false;
+  /** A header list has come. `fault`: what is wrong with its fields. */
+  abstract headed(list: string[], fault: string, ended: boolean): void;
+
+  /** Trailers have come. */
+  protected trailed(list: string[], fault: string, ended: boolean): void {
+    if (fault === "too-large" || fault === "too-many") this.fail({ why: "too-large" });
+    else if (fault !== "" || !ended || !areTrailers(list)) this.faulty(PROTOCOL_ERROR, "trailers that are not allowed");
+    else this.finished(list);
   }
 
-  /** All of it has been given. */
-  protected abstract received(): void;
-  /** The last of what goes out was handed over. */
-  protected abstract sent(): void;
-  /** What was written is out. */
-  protected flowed(): void {
-    // for whoever waits for it
+  /** Whether so many bytes may come; what is padding among them is given back at once. */
+  admits(bytes: number, padding: number): boolean {
+    if (bytes > this.#window) return false;
+    this.#window -= bytes;
+    if (padding > 0) this.#consumed(padding);
+    return true;
   }
 
-  /** The stream is gone. */
-  protected abstract gone(code: number): void;
-
-  /** The stream, while it is one. */
-  protected opened(): S | undefined {
-    const { stream } = this;
-    return stream === undefined || stream.closed || stream.destroyed ? undefined : stream;
+  took(chunk: Uint8Array): void {
+    this.got += chunk.length;
+    if (this.length >= 0 && this.got > this.length) return this.faulty(PROTOCOL_ERROR, "a body that is longer than it says");
+    const receiver = this.#receiver;
+    if (this.#silent) this.unwanted(chunk.length);
+    else if (receiver === undefined || this.#paused || this.#held !== undefined || this.#giving) (this.#held ??= new Held()).push(chunk);
+    else {
+      receiver.data(chunk);
+      this.#consumed(chunk.length);
+    }
   }
 
-  #end(): void {
-    const { stream } = this;
-    if (this.#silent || this.whole || stream === undefined || !this.isWhole(stream)) return; // the break is told when the stream is closed
-    this.whole = true;
-    this.#receiver?.end(this.#trailersIn);
+  /** END_STREAM has come. */
+  finished(trailers: Fields): void {
+    if (this.length >= 0 && this.got !== this.length) return this.faulty(PROTOCOL_ERROR, "a body that is shorter than it says");
+    this.come = true;
+    this.#trailersIn = trailers;
     this.received();
+    this.#give();
+    if (this.out) this.over();
   }
 
-  #drained(): void {
-    this.#blocked = false;
-    this.flowed();
+  /** The peer has reset it. */
+  resetBy(code: number): void {
+    this.lost(breakBy(code, this.asked));
+  }
+
+  /** It is gone, and so is what was not sent. */
+  lost(why: Break): void {
+    this.tell(why);
+  }
+
+  protected override over(): void {
+    this.link?.leave(this, NO_ERROR);
+  }
+
+  protected override drained(): void {
     if (!this.#silent) this.#receiver?.drained();
   }
 
-  #trailers(list: readonly string[]): void {
-    if (sizeOf(list) > this.#headBytes) this.fail({ why: "too-large" });
-    else this.#trailersIn = list;
-  }
-
-  #sendTrailers(): void {
-    const stream = this.opened();
-    if (stream === undefined) return;
-    try {
-      stream.sendTrailers(headersOf(addFields([], this.#trailersOut)));
-    } catch (error) {
-      return this.fail({ why: "protocol", cause: error });
-    }
-    this.sent();
-  }
-
-  #tell(why: Break): void {
+  protected tell(why: Break): void {
     if (this.#silent) return;
     this.silence();
     if (this.#receiver === undefined) this.#untold = why;
     else this.#receiver.broken(why);
   }
 
-  #closed(): void {
-    const code = this.stream?.rstCode ?? NO_ERROR;
-    this.gone(code);
-    if (!this.#silent && !this.whole && this.hasCome()) return this.#readRest();
-    if (!(this.ended && this.whole && code === NO_ERROR)) this.#tell(this.breakAt(code, this.#cause));
+  /** All of the message that comes has come. */
+  protected abstract received(): void;
+  /** Bytes have come of which nobody is told. */
+  protected unwanted(bytes: number): void {
+    this.#consumed(bytes);
   }
 
-  /** Node destroys a stream with its connection, and what was not read of it is in its buffer still. */
-  #readRest(): void {
-    this.#rest = [];
-    for (let chunk: unknown = this.stream?.read(); chunk instanceof Uint8Array; chunk = this.stream?.read()) this.#rest.push(chunk);
-    this.#giveRest();
-  }
-
-  #giveRest(): void {
-    const rest = this.#rest ?? [];
-    while (!this.#paused && !this.#silent) {
-      const chunk = rest.shift();
-      if (chunk === undefined) return this.#end();
-      this.#receiver?.data(chunk);
+  #give(): void {
+    if (this.#giving) return;
+    const receiver = this.#receiver;
+    if (receiver === undefined) return;
+    this.#giving = true;
+    while (this.#held !== undefined && !this.#paused && !this.#silent) {
+      const chunk = this.#held.shift();
+      if (chunk === undefined) {
+        this.#held = undefined;
+        break;
+      }
+      receiver.data(chunk);
+      this.#consumed(chunk.length);
     }
+    this.#giving = false;
+    if (!this.come || this.whole || this.#held !== undefined || this.#paused || this.#silent) return;
+    this.whole = true;
+    receiver.end(this.#trailersIn);
+  }
+
+  #consumed(bytes: number): void {
+    const { link } = this;
+    this.#taken += bytes;
+    if (link === undefined || this.come || link.dead || this.#taken * 2 < link.limits.streamWindow) return;
+    if (link.at(this.id) === this) link.out.window(this.id, this.#taken);
+    this.#window += this.#taken;
+    this.#taken = 0;
   }
 }

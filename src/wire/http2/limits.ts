@@ -20,6 +20,12 @@ export interface Http2Limits {
   readonly pings: Rate;
   /** SETTINGS of a client. Default: 50 and 1. */
   readonly settings: Rate;
+  /** Frames of a peer that bring nothing: DATA without data, PRIORITY, unknown ones, those of streams that are over. Default: 1,000 and 200. */
+  readonly idleFrames: Rate;
+  /** CONTINUATIONs of one head. Default: 64. */
+  readonly continuations: number;
+  /** Bytes that wait for a peer which takes nothing, before nothing more is read from it. Default: 1 MiB. */
+  readonly waitingBytes: number;
   /**
    * Streams that are reset on one connection to an upstream. Beyond it new requests go over another one, and what is given up on the old one is only read no
    * more: many servers end a connection with too many resets, and with it the calls of others. Default: 100 and 3, below what Netty (200 in 30 s) and Node (1,000, and
@@ -43,5 +49,8 @@ export const defaultHttp2Limits: Http2Limits = {
   resets: { burst: 200, perSecond: 100 },
   pings: { burst: 500, perSecond: 500 },
   settings: { burst: 50, perSecond: 1 },
+  idleFrames: { burst: 1_000, perSecond: 200 },
+  continuations: 64,
+  waitingBytes: 1024 * 1024,
   upstreamResets: { burst: 100, perSecond: 3 },
 };

@@ -1,177 +1,155 @@
 // Request: one that goes out over HTTP/2, and waits first for a connection that takes it.
-import { type ClientHttp2Stream, constants } from "node:http2";
 import { type Break, type Fields, NO_FIELDS, type RequestHead, type ResponseReceiver } from "../wire.ts";
-import { NO_ERROR } from "./codes.ts";
-import { fieldOf, requestList, responseHead, sizeOf, switched } from "./fields.ts";
+import { NO_ERROR, PROTOCOL_ERROR } from "./codes.ts";
+import { requestList, responseHead, switched } from "./fields.ts";
 import { Flow } from "./flow.ts";
-import type { UpstreamSession } from "./session.ts";
+import type { UpstreamLink } from "./upstream-link.ts";
 
 /** How much of a response that nobody wants is read, so that a short one comes to its end. */
 const PARTED_BYTES = 64 * 1024;
 
+/** Who has it before it has a connection. */
+export interface Waiters {
+  /** It waits no more. */
+  leave(request: Http2Request): void;
+  /** The connection that was to take it is gone, and nothing of it was sent. */
+  again(request: Http2Request): void;
+}
+
 /** A class, as its base is one. */
-export class Http2Request extends Flow<ClientHttp2Stream> {
-  protected readonly asked = false;
+export class Http2Request extends Flow {
   readonly head: RequestHead;
+  protected readonly asked = false;
   readonly #receiver: ResponseReceiver;
-  readonly #left: (request: Http2Request) => void;
-  #session: UpstreamSession | undefined = undefined;
-  /** What is to be sent once there is a connection. */
-  #held: Uint8Array[] = [];
-  #heldEnd: Fields | undefined;
-  #blocked = false;
+  readonly #waiters: Waiters;
   /** The request has no body. */
   readonly #bodyless: boolean;
-  readonly #headBytes: number;
+  #upstream: UpstreamLink | undefined = undefined;
+  #waits = true;
   #tunnel = false;
-  /** It was given up, and the peer was not told. */
-  #parted = false;
-  /** What the response says that it is long, and how much of it has come. */
-  #length: string | undefined;
-  #bytes = 0;
-  /** END_STREAM has come, read or not. */
-  #complete = false;
-  #over = false;
+  #headed = false;
+  #interims = 0;
+  #unwanted = 0;
 
-  /** `left`: it waits no more, without having been given a connection. */
-  constructor(head: RequestHead, ended: boolean, receiver: ResponseReceiver, headBytes: number, left: (request: Http2Request) => void) {
-    super(headBytes);
-    this.#headBytes = headBytes;
+  constructor(head: RequestHead, ended: boolean, receiver: ResponseReceiver, waiters: Waiters) {
+    super();
     this.head = head;
     this.#receiver = receiver;
     this.#bodyless = ended;
-    this.#heldEnd = ended ? NO_FIELDS : undefined;
-    this.#left = left;
+    this.ended = ended;
+    this.#waiters = waiters;
     this.tellTo(receiver);
   }
 
   /** It goes out over a connection that has room for it. */
-  begin(session: UpstreamSession): void {
-    const { head } = this;
-    const grpc = fieldOf(head.fields, "content-type")?.startsWith("application/grpc") === true;
-    const bytes = head.method === "CONNECT" || head.upgrade !== undefined;
-    const waitForTrailers = !this.#bodyless && !grpc && !bytes;
-    let stream: ClientHttp2Stream;
+  begin(link: UpstreamLink): void {
+    link.reserve();
+    queueMicrotask(() => {
+      link.release();
+      if (this.silent) {
+        this.#waits = false;
+        link.unused();
+      } else if (link.dead || link.going) this.#waiters.again(this);
+      else this.#send(link);
+    });
+  }
+
+  #send(link: UpstreamLink): void {
+    this.#waits = false;
+    this.#receiver.connected();
+    if (this.silent) return link.unused(); // it was given up at this moment
+    let list: readonly string[];
     try {
-      // gRPC's requests have no trailers; to be able to send some costs a frame and a turn of the loop
-      stream = session.request(requestList(head), { endStream: this.#bodyless, waitForTrailers });
+      list = requestList(this.head);
     } catch (error) {
-      queueMicrotask(() => this.fail({ why: "protocol", cause: error }));
+      link.unused();
+      return this.fail({ why: "protocol", cause: error });
+    }
+    this.#upstream = link;
+    link.send(this, list, this.#bodyless);
+    if (this.#bodyless) this.outIs();
+    else this.started(link);
+  }
+
+  headed(list: string[], fault: string, ended: boolean): void {
+    if (this.#headed) return this.trailed(list, fault, ended);
+    if (this.silent) {
+      if (ended) this.finished(NO_FIELDS);
       return;
     }
-    this.#session = session;
-    this.ended = this.#bodyless;
-    this.attach(stream, waitForTrailers);
-    // Node ends a stream that was reset with NO_ERROR as if END_STREAM had come. What is pushed while the stream is not closed is the real end. Servers of Node's, in
-    // turn, reset so in place of END_STREAM where the window is used up by the last byte: then the length that the response says tells that it is complete
-    const push = stream.push.bind(stream);
-    stream.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
-      if (chunk instanceof Uint8Array) this.#bytes += chunk.length;
-      else if (chunk === null && (!stream.closed || (stream.rstCode === NO_ERROR && String(this.#bytes) === this.#length)))
-        this.#complete = true;
-      return push(chunk, encoding);
-    };
-    stream.on("headers", (_headers, _flags, list) => this.#interim(list));
-    stream.on("response", (_headers, flags, list) => this.#headed(list, flags));
-    queueMicrotask(() => this.#connected());
+    if (fault === "too-large" || fault === "too-many") return this.fail({ why: "too-large" });
+    const read = fault === "" ? responseHead(list) : "a field that is not allowed";
+    if (typeof read === "string") return this.faulty(PROTOCOL_ERROR, `a response with ${read}`);
+    const { head, length } = read;
+    if (head.status < 200) {
+      if (ended || head.status === 101) return this.faulty(PROTOCOL_ERROR, "an interim response that is none");
+      if (++this.#interims > (this.link?.limits.interims ?? 0)) return this.fail({ why: "too-large" });
+      this.#receiver.inform(head);
+      return;
+    }
+    this.#headed = true;
+    const good = head.status < 300;
+    const switching = this.head.upgrade !== undefined && good;
+    this.#tunnel = switching || (this.head.method === "CONNECT" && good);
+    const bodyless = this.head.method === "HEAD" || head.status === 204 || head.status === 304;
+    this.length = this.#tunnel ? -1 : bodyless ? 0 : length;
+    if (ended && this.length > 0) return this.faulty(PROTOCOL_ERROR, "a body that is shorter than it says");
+    if (ended) this.come = this.whole = true;
+    if (ended) this.received();
+    this.#receiver.head(switching ? switched(this.head, head) : head, ended);
+    if (ended && this.out) this.over();
   }
 
-  override write(chunk: Uint8Array): boolean {
-    if (this.stream !== undefined && this.#held.length === 0) return super.write(chunk);
-    if (this.ended) return true;
-    this.#held.push(chunk);
-    this.#blocked = true;
-    return false;
+  override trailed(list: string[], fault: string, ended: boolean): void {
+    if (this.silent && ended) this.finished(NO_FIELDS);
+    else super.trailed(list, fault, ended);
   }
 
-  override end(trailers: Fields = NO_FIELDS): void {
-    if (this.stream !== undefined && this.#held.length === 0) return super.end(trailers);
-    if (!this.ended) this.#heldEnd ??= trailers;
+  override finished(trailers: Fields): void {
+    if (!this.#headed && !this.silent) return this.faulty(PROTOCOL_ERROR, "a body without a head");
+    super.finished(trailers);
+  }
+
+  override took(chunk: Uint8Array): void {
+    if (!this.#headed && !this.silent) return this.faulty(PROTOCOL_ERROR, "a body without a head");
+    super.took(chunk);
+  }
+
+  /**
+   * Servers of Node's reset so in place of END_STREAM where the window is used up by the last byte: then the length that the response says tells that it is
+   * complete.
+   */
+  override resetBy(code: number): void {
+    if (code !== NO_ERROR || !this.#headed || this.got !== this.length) return super.resetBy(code);
+    this.finished(NO_FIELDS);
+  }
+
+  /** What has come whole is given still. */
+  override lost(why: Break): void {
+    if (!this.come) super.lost(why);
   }
 
   protected override close(code: number): void {
-    const { stream } = this;
-    this.#held = [];
-    if (stream === undefined) {
-      if (this.#over) return;
-      this.#over = true;
-      this.#left(this);
-    } else if (!stream.closed && !stream.destroyed && !this.#parted) this.#part(stream, code);
+    if (this.#upstream !== undefined) this.#upstream.part(this, code);
+    else if (this.#waits) {
+      this.#waits = false;
+      this.#waiters.leave(this);
+    }
   }
 
-  protected override isWhole(): boolean {
-    return this.#complete;
-  }
-
-  protected override hasCome(): boolean {
-    return this.#complete;
-  }
-
+  /** The response is complete: what is left of the request is of no use. */
   protected override received(): void {
-    if (this.#tunnel) return;
-    // the response is complete: what is left of the request is of no use
-    const ended = this.ended;
-    this.silence();
-    if (!ended) this.close(NO_ERROR);
+    if (this.#tunnel || this.out) return;
+    this.ended = true;
+    this.#upstream?.part(this, NO_ERROR);
   }
 
   protected override sent(): void {
     // the response decides when it is over
   }
 
-  protected override breakAt(code: number, cause: unknown): Break {
-    return this.#session?.lost(this.stream?.id ?? 0, cause) ?? super.breakAt(code, cause);
-  }
-
-  protected override gone(): void {
-    if (this.stream !== undefined) this.#session?.left(this.stream);
-  }
-
-  #part(stream: ClientHttp2Stream, code: number): void {
-    if (this.#session?.reset(stream, code) !== false) return;
-    this.#parted = true;
-    let bytes = 0;
-    stream.on("data", (chunk: Uint8Array) => {
-      bytes += chunk.length;
-      if (bytes > PARTED_BYTES) stream.pause(); // its window is what it may send still
-    });
-    stream.resume();
-  }
-
-  #connected(): void {
-    if (this.silent) return;
-    this.#receiver.connected();
-    const held = this.#held;
-    this.#held = [];
-    let more = true;
-    for (const chunk of held) more = super.write(chunk);
-    if (this.#heldEnd !== undefined) super.end(this.#heldEnd);
-    else if (this.#blocked && more) this.#receiver.drained();
-    this.#blocked = false;
-  }
-
-  #interim(list: readonly string[]): void {
-    if (!this.silent) this.#receiver.inform(responseHead(list));
-  }
-
-  #headed(list: readonly string[], flags: number): void {
-    const { stream, head } = this;
-    if (this.silent || stream === undefined) return;
-    if (sizeOf(list) > this.#headBytes) return this.fail({ why: "too-large" });
-    const response = responseHead(list);
-    this.#length = fieldOf(response.fields, "content-length");
-    const good = response.status >= 200 && response.status < 300;
-    const switching = head.upgrade !== undefined && good;
-    this.#tunnel = switching || (head.method === "CONNECT" && good);
-    const ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
-    if (ended) stream.resume(); // Node waits for its end to be read
-    this.#receiver.head(switching ? switched(head, response) : response, ended);
-    if (ended) {
-      this.whole = true;
-      this.received();
-    } else if (!this.silent) {
-      this.expectTrailers(stream);
-      this.give(this.#receiver);
-    }
+  protected override unwanted(bytes: number): void {
+    this.#unwanted += bytes;
+    if (this.#unwanted <= PARTED_BYTES) super.unwanted(bytes); // its window is what it may send still
   }
 }

@@ -1,82 +1,151 @@
 // Server: a connection that speaks HTTP/2, as the exchanges that it brings.
-import { performServerHandshake, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
-import type { Waiting } from "../deadlines.ts";
 import type { Counted, Host, Served } from "../serve.ts";
-import { newAllowance } from "./allowance.ts";
-import { ENHANCE_YOUR_CALM, PROTOCOL_ERROR, REFUSED_STREAM } from "./codes.ts";
-import { type ExchangeBounds, Http2Exchange } from "./exchange.ts";
-import { requestHead } from "./fields.ts";
-import { nodeOptions, tame } from "./node.ts";
+import type { Break } from "../wire.ts";
+import { Allowance } from "./allowance.ts";
+import { ENHANCE_YOUR_CALM, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM } from "./codes.ts";
+import { Http2Exchange } from "./exchange.ts";
+import { requestHead, responseList } from "./fields.ts";
+import { ENABLE_CONNECT_PROTOCOL, MAX_CONCURRENT_STREAMS, MOST, PREFACE } from "./frames.ts";
+import { Link } from "./link.ts";
+import type { Carried } from "./roles.ts";
+
+/** What a PING says whose answer tells that the first GOAWAY has been read. */
+const LEAVING = Buffer.from("leaving.");
+/** How many gaps in the ids of streams are remembered. */
+const MOST_GAPS = 64;
+
+/** A class, as its base is one. */
+class ServerLink extends Link implements Served {
+  readonly isClient = false;
+  readonly #host: Host;
+  readonly #connection: Counted;
+  /** What of the preface has not come. */
+  #preface = PREFACE;
+  /** "leaving": it has told the peer that it will go, and takes what is on its way. "closing": it takes no more. */
+  #phase: "open" | "leaving" | "closing" = "open";
+  /** Ids that the peer has left out, first and last by turns. */
+  readonly #gaps: number[] = [];
+
+  constructor(socket: Socket, first: Buffer, host: Host, connection: Counted) {
+    const { limits, deadlines } = host;
+    super(socket, limits, deadlines, new Allowance(limits.resets, deadlines));
+    this.#host = host;
+    this.#connection = connection;
+    this.begin([MAX_CONCURRENT_STREAMS, limits.streams, ENABLE_CONNECT_PROTOCOL, 1]);
+    this.wait(limits.headMs); // for its SETTINGS
+    this.read(first);
+    if (host.draining) this.drain();
+  }
+
+  /** Says that it will go (RFC 9113, 6.8); what was sent before that is known is still served. */
+  drain(): void {
+    if (this.dead || this.#phase !== "open") return;
+    this.#phase = "leaving";
+    this.out.goaway(MOST, NO_ERROR);
+    this.out.ping(LEAVING, false);
+    this.wait(this.limits.leaveMs);
+  }
+
+  ponged(): void {
+    if (this.#phase === "leaving") this.#leave();
+  }
+
+  told(): void {
+    // it goes when it likes
+  }
+
+  isIdle(id: number): boolean {
+    return id % 2 === 0 || id > this.lastId;
+  }
+
+  opened(id: number, list: string[], fault: string, ended: boolean): void {
+    const { limits } = this;
+    if (id % 2 === 0) return this.fail(PROTOCOL_ERROR, "a client's stream has an even id");
+    if (id > this.lastId + 2 && this.#gaps.length < 2 * MOST_GAPS) this.#gaps.push(this.lastId + 2, id - 2);
+    if (this.#phase === "closing") return this.resetId(id, REFUSED_STREAM);
+    this.lastId = id;
+    if (this.streams.size >= limits.streams) {
+      this.useless(); // a client that has not acknowledged our SETTINGS, or does not care
+      return this.#refuse(id, 0, REFUSED_STREAM);
+    }
+    if (fault === "too-many") return this.#refuse(id, 0, ENHANCE_YOUR_CALM);
+    if (fault === "too-large") return this.#tooLarge(id, ended);
+    const read = fault === "" ? requestHead(list) : fault;
+    if (typeof read === "string" || (ended && read.length > 0)) {
+      this.#refuse(id, 400, PROTOCOL_ERROR);
+      return this.blame();
+    }
+    this.wait(Infinity);
+    this.#connection.requests++;
+    this.#host.begun();
+    const exchange = new Http2Exchange(this, read, ended, this.#connection);
+    this.add(id, exchange);
+    this.#host.exchange(exchange);
+  }
+
+  protected override read(chunk: Buffer): void {
+    if (this.#preface.length === 0) return super.read(chunk);
+    const part = chunk.subarray(0, this.#preface.length);
+    if (!part.equals(this.#preface.subarray(0, part.length))) return this.fail(PROTOCOL_ERROR, "the preface is not HTTP/2's");
+    this.#preface = this.#preface.subarray(part.length);
+    if (part.length < chunk.length) super.read(chunk.subarray(part.length));
+  }
+
+  protected took(): void {
+    if (this.streams.size === 0 && this.#phase === "open") this.wait(this.limits.idleMs);
+  }
+
+  protected expired(): void {
+    if (this.#phase === "closing" && this.streams.size > 0) return;
+    this.#leave();
+  }
+
+  protected left(flow: Carried, code: number, byPeer: boolean): void {
+    if (!(flow instanceof Http2Exchange)) return;
+    flow.forget();
+    this.#host.ended();
+    if (byPeer && code !== NO_ERROR && flow.hasty) this.blame();
+    if (this.streams.size > 0 || this.dead) return;
+    if (this.#phase === "closing") this.close({ why: "reset" });
+    else if (this.#phase === "open") this.wait(this.limits.idleMs);
+  }
+
+  protected wasSkipped(id: number): boolean {
+    for (let index = 0; index < this.#gaps.length; index += 2)
+      if (id >= (this.#gaps[index] ?? 0) && id <= (this.#gaps[index + 1] ?? 0)) return true;
+    return false;
+  }
+
+  override calm(what: string): void {
+    if (!this.dead) this.#host.refused(0, this.#connection);
+    super.calm(what);
+  }
+
+  protected gone(_why: Break): void {
+    // its exchanges know
+  }
+
+  /** Takes no more, and goes when what is under way is over. */
+  #leave(): void {
+    this.#phase = "closing";
+    this.out.goaway(this.lastId, NO_ERROR);
+    if (this.streams.size === 0) this.close({ why: "reset" });
+  }
+
+  /** `status` 0: HTTP/2 has none for it. */
+  #refuse(id: number, status: 0 | 400, code: number): void {
+    this.#host.refused(status, this.#connection);
+    this.resetId(id, code);
+  }
+
+  #tooLarge(id: number, ended: boolean): void {
+    this.#host.refused(431, this.#connection);
+    this.out.headers(id, responseList(431, []), true, this.encoder, this.peer.frame);
+    if (!ended) this.resetId(id, NO_ERROR);
+  }
+}
 
 /** Serves a connection. `first`: bytes that were read from it already. */
-export function serveHttp2(socket: Socket, first: Buffer, host: Host, connection: Counted): Served {
-  const { limits, deadlines } = host;
-  socket.pause();
-  socket.unshift(first);
-  const session = performServerHandshake(
-    socket,
-    nodeOptions(limits, { maxConcurrentStreams: limits.streams, enableConnectProtocol: true }),
-  );
-  const streamGone = tame(session);
-  session.setLocalWindowSize(limits.connectionWindow);
-  const resets = newAllowance(limits.resets, deadlines);
-  const pings = newAllowance(limits.pings, deadlines);
-  const settings = newAllowance(limits.settings, deadlines);
-  const bounds: ExchangeBounds = { limits, deadlines, lost: () => session.destroyed };
-  let open = 0;
-
-  /** While no stream is open. */
-  const idle: Waiting = { dueAt: deadlines.after(limits.idleMs), late: () => leave() };
-
-  function leave(): void {
-    if (session.closed) socket.destroy(); // it was told to go, and does not
-    else session.close();
-    idle.dueAt = open === 0 ? deadlines.after(limits.lingerMs) : Infinity;
-  }
-
-  function calm(what: string): void {
-    host.refused(0, connection);
-    session.destroy(new Error(`Too many ${what}`), ENHANCE_YOUR_CALM);
-  }
-
-  function ended(code: number, hasty: boolean): void {
-    const blamed = streamGone(code);
-    host.ended();
-    open--;
-    if (open === 0) idle.dueAt = deadlines.after(session.closed ? limits.lingerMs : limits.idleMs);
-    if ((hasty || blamed) && !resets.spend()) calm("resets");
-  }
-
-  function refuse(stream: ServerHttp2Stream, status: 0 | 400 | 431): void {
-    host.refused(status, connection);
-    stream.on("error", () => undefined);
-    if (stream.closed || stream.destroyed) return;
-    if (status === 431) stream.respond({ ":status": status }, { endStream: true });
-    else stream.close(status === 0 ? REFUSED_STREAM : PROTOCOL_ERROR);
-  }
-
-  deadlines.add(idle);
-  session.on("error", () => undefined); // its end is what counts
-  session.on("close", () => deadlines.remove(idle));
-  session.on("ping", () => {
-    if (!pings.spend()) calm("PINGs");
-  });
-  session.on("remoteSettings", () => {
-    if (!settings.spend()) calm("SETTINGS");
-  });
-  session.on("stream", (stream, _headers, _flags, list) => {
-    if (open >= limits.streams) return refuse(stream, 0); // a client that has not acknowledged our SETTINGS
-    const head = requestHead(list, limits.headBytes);
-    if (head === "too large") return refuse(stream, 431);
-    if (typeof head === "string") return refuse(stream, 400);
-    open++;
-    idle.dueAt = Infinity;
-    connection.requests++;
-    host.begun();
-    host.exchange(new Http2Exchange(stream, head, connection, bounds, ended));
-  });
-  socket.on("end", () => socket.destroy()); // half of a connection is none
-  if (host.draining) leave();
-  return { drain: leave };
-}
+export const serveHttp2 = (socket: Socket, first: Buffer, host: Host, connection: Counted): Served =>
+  new ServerLink(socket, first, host, connection);

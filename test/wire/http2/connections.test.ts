@@ -72,17 +72,24 @@ async function settled(client: Raw, n = 1): Promise<void> {
 }
 
 suite("a connection over HTTP/2 that is drained", () => {
-  test("is told the last stream that counts, lets what is under way end, and closes", async (t) => {
+  test("is told so, is told the last stream that counts once that was read, lets what is under way end, and closes", async (t) => {
     const { client, exchanges, listener, arrived } = await held(t);
-    client.send(frame(HEADERS, ALL, 1, asking()), frame(HEADERS, ALL, 3, asking()));
-    await arrived(2);
-    assert.deepEqual(listener.count(), { connections: 1, exchanges: 2 });
+    client.send(frame(HEADERS, ALL, 1, asking()));
+    await arrived(1);
     const drained = listener.drain();
     const goaway = await client.first(isGoaway);
     assert.equal(codeIn(goaway), 0);
-    assert.equal(lastIn(goaway), 3);
+    assert.equal(lastIn(goaway), 0x7fffffff);
+    client.send(frame(HEADERS, ALL, 3, asking()));
+    await arrived(2);
+    assert.deepEqual(listener.count(), { connections: 1, exchanges: 2 }, "what was on its way is served");
+    const ping = await client.first(({ type, flags }) => type === PING && flags === 0);
+    client.send(frame(PING, ACK, 0, ping?.payload));
+    const last = await client.first((one) => isGoaway(one) && lastIn(one) !== 0x7fffffff);
+    assert.equal(codeIn(last), 0);
+    assert.equal(lastIn(last), 3);
     client.send(frame(HEADERS, ALL, 5, asking()));
-    await settled(client);
+    assert.equal(codeIn(await client.first(({ type, id }) => type === RST_STREAM && id === 5)), 7);
     assert.equal(exchanges.length, 2, "what came after it does not count");
     exchanges[0]?.respond({ status: 200, fields: [] }, true);
     exchanges[1]?.respond({ status: 200, fields: [] }, false);
@@ -94,10 +101,12 @@ suite("a connection over HTTP/2 that is drained", () => {
     assert.deepEqual(listener.count(), { connections: 0, exchanges: 0 });
   });
 
-  test("and idle closes at once", async (t) => {
+  test("and idle closes once that was read", async (t) => {
     const { client, listener } = await held(t);
     await settled(client);
     const drained = listener.drain();
+    const ping = await client.first(({ type, flags }) => type === PING && flags === 0);
+    client.send(frame(PING, ACK, 0, ping?.payload));
     await client.closed;
     await drained;
   });
@@ -108,6 +117,8 @@ suite("a connection over HTTP/2 that is drained", () => {
     client.socket.allowHalfOpen = true;
     const drained = listener.drain();
     await client.first(isGoaway);
+    clock.pass(defaultLimits.leaveMs + 500);
+    await client.first((one) => isGoaway(one) && lastIn(one) === 0);
     clock.pass(defaultLimits.lingerMs + 500);
     await drained;
   });
@@ -154,27 +165,33 @@ suite("a connection over HTTP/2", () => {
   });
 
   test("whose window the last byte uses up gets the end of the response, before the request is told to stop", async (t) => {
-    const { client, arrived, exchanges, clock } = await held(t, setting(4, 5));
+    const { client, arrived, exchanges } = await held(t, setting(4, 5));
     client.send(frame(HEADERS, END_HEADERS, 1, asking("POST")));
     await arrived(1);
     exchanges[0]?.respond({ status: 200, fields: [] }, false);
     exchanges[0]?.write(Buffer.from("whole"));
     exchanges[0]?.end();
+    const reset = await client.first(({ type }) => type === RST_STREAM);
+    assert.equal(codeIn(reset), 0);
+    const end = client.frames.findIndex(({ id, flags, type }) => id === 1 && type === DATA && (flags & END_STREAM) !== 0);
+    assert.ok(end !== -1 && end < client.frames.findIndex(({ type }) => type === RST_STREAM));
+  });
+
+  test("whose window is used up gets the rest, and the end, when it grows", async (t) => {
+    const { client, arrived, exchanges, told } = await held(t, setting(4, 3));
+    client.send(frame(HEADERS, ALL, 1, asking()));
+    await arrived(1);
+    exchanges[0]?.respond({ status: 200, fields: [] }, false);
+    assert.equal(exchanges[0]?.write(Buffer.from("whole")), false);
+    exchanges[0]?.end(["x-sum", "5"]);
     await client.first(({ type }) => type === DATA);
     await settled(client);
-    assert.equal(
-      client.frames.some(({ type }) => type === RST_STREAM),
-      false,
-    );
-    client.send(frame(WINDOW_UPDATE, 0, 1, number(1)));
-    await settled(client, 2);
-    await eventually(() => {
-      clock.pass(500);
-      return client.frames.some(({ type }) => type === RST_STREAM);
-    });
-    const [end, reset] = client.frames.filter(({ id, type, flags }) => id === 1 && (type === RST_STREAM || (flags & END_STREAM) !== 0));
-    assert.equal(end?.type, DATA);
-    assert.equal(codeIn(reset), 0);
+    assert.equal(Buffer.concat(client.frames.filter(({ type }) => type === DATA).map(({ payload }) => payload)).toString(), "who");
+    client.send(frame(SETTINGS, 0, 0, setting(4, 4)), frame(WINDOW_UPDATE, 0, 1, number(1)));
+    const trailers = await client.first(({ type, flags }) => type === HEADERS && (flags & END_STREAM) !== 0);
+    assert.notEqual(trailers, undefined);
+    assert.equal(Buffer.concat(client.frames.filter(({ type }) => type === DATA).map(({ payload }) => payload)).toString(), "whole");
+    assert.deepEqual(told, [], "it is complete, so that nobody waits for room");
   });
 
   test("whose client closes its half is gone", async (t) => {

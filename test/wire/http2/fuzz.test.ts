@@ -1,12 +1,14 @@
-// Frames at random from clients: nothing crashes, everything ends, and nothing is left behind. From upstreams: test/tools/http2-upstream-fuzz.ts.
+// Frames at random, from clients and from upstreams: nothing crashes, everything ends, and nothing is left behind.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { suite, test } from "node:test";
 import fc from "fast-check";
+import { createUpstreams } from "../../../src/wire/upstreams.ts";
 import type { Exchange } from "../../../src/wire/wire.ts";
 import { anyStream, atWork } from "../../harness/any-frames.ts";
-import { asking, block, frame, PREFACE, raw, SETTINGS } from "../../harness/raw-h2.ts";
+import { asking, block, frame, HEADERS, PREFACE, raw, rawServer, SETTINGS } from "../../harness/raw-h2.ts";
+import { plainHead, recorded } from "../../harness/recorded.ts";
 import { turns } from "../../harness/time.ts";
 import { eventually, listenFor } from "../../harness/wire.ts";
 
@@ -20,6 +22,17 @@ const requests = [
   block([["x-trailer", "1"]]),
   block([[":status", "200"]]),
 ];
+const responses = [
+  block([[":status", "200"]]),
+  block([[":status", "103"]]),
+  block([["x-trailer", "1"]]),
+  block([
+    [":status", "204"],
+    ["content-length", "5"],
+  ]),
+  asking(),
+];
+
 suite("frames at random", () => {
   test("from a client", async (t) => {
     let open = 0;
@@ -64,6 +77,44 @@ suite("frames at random", () => {
       { numRuns: 150 },
     );
     assert.ok(open > 0);
+    await eventually(() => atWork() <= before);
+  });
+
+  test("from an upstream", async (t) => {
+    let pieces: readonly Buffer[] = [];
+    const { origin } = await rawServer(t, (peer) => {
+      peer.send(frame(SETTINGS, 0, 0));
+      peer.each(HEADERS, () => {
+        void (async () => {
+          for (const piece of pieces) {
+            peer.send(piece);
+            await turns(1);
+          }
+          peer.socket.end();
+        })();
+      });
+    });
+    const before = atWork();
+    await fc.assert(
+      fc.asyncProperty(anyStream(responses), async (some) => {
+        pieces = some;
+        const upstreams = createUpstreams();
+        const all = [
+          recorded(upstreams, origin),
+          recorded(upstreams, origin, plainHead({ method: "POST" }), false),
+          recorded(upstreams, origin, plainHead({ method: "CONNECT", path: "" }), false),
+        ];
+        all[1]?.stream.write(Buffer.from("hello"));
+        all[1]?.stream.end();
+        for (const { over, told } of all) {
+          await over;
+          assert.ok(told.filter((what) => ["end", "broken"].includes(what) || what.endsWith("!")).length >= 1, told.join(" "));
+        }
+        all[2]?.stream.reset("cancelled"); // a tunnel that was closed on one side stays open on the other
+        await upstreams.close();
+      }),
+      { numRuns: 150 },
+    );
     await eventually(() => atWork() <= before);
   });
 });

@@ -90,6 +90,13 @@ const refused: Readonly<Record<string, Buffer>> = {
   ":protocol without CONNECT": head(M, S, A, P, [":protocol", "websocket"]),
   "two lengths": head(M, S, A, P, ["content-length", "1"], ["content-length", "2"]),
   "a length that is none": head(M, S, A, P, ["content-length", "-1"]),
+  "a line break in a value": head(M, S, A, P, ["x-a", "1\r\nx-b: 2"]),
+  "a zero in a value": head(M, S, A, P, ["x-a", "1\x002"]),
+  "a blank before a value": head(M, S, A, P, ["x-a", " 1"]),
+  "a blank in a name": head(M, S, A, P, ["x a", "1"]),
+  "an empty name": head(M, S, A, P, ["", "1"]),
+  "a blank in its authority": head(M, S, [":authority", "a.internal b"], P),
+  "a path with a backslash": head(M, S, A, [":path", "/\\b.internal/"]),
 };
 
 suite("a request over HTTP/2 is refused that has", () => {
@@ -172,21 +179,6 @@ suite("a request over HTTP/2 is taken", () => {
     assert.equal(seen[0]?.head.authority, "a.internal");
     assert.deepEqual(seen[0]?.head.fields, []);
   });
-
-  for (const [name, field] of [
-    ["a line break in a value", ["x-a", "1\r\nx-b: 2"]],
-    ["a zero in a value", ["x-a", "1\x002"]],
-    ["a blank in a name", ["x a", "1"]],
-    ["an empty name", ["", "1"]],
-  ] as const) {
-    // nghttp2 leaves such a field out and goes on; RFC 9113, 8.2.1 would have the request refused, and node:http2 has no say
-    test(`without a field that has ${name}`, async (t) => {
-      const { client, seen } = await answering(t);
-      client.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, head(M, S, A, P, field, ["x-c", "3"])));
-      assert.equal(await outcome(client, 1), "200");
-      assert.deepEqual(seen[0]?.head.fields, ["x-c", "3"]);
-    });
-  }
 
   test("with OPTIONS *, te: trailers and crumbs of a cookie", async (t) => {
     const { client, seen } = await answering(t);
