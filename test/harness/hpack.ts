@@ -111,8 +111,8 @@ export const newDecoder = (bounds: Partial<Bounds> = {}): Decoder =>
 export const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/\s/g, ""), "hex");
 
 export function decode(decoder: Decoder, ...parts: readonly Uint8Array[]): string[] | undefined {
-  const block = Buffer.concat([Buffer.from("before"), ...parts, Buffer.from("behind")]); // which is no part of the block
-  return decoder.decode(block, 6, block.length - 6);
+  const block = Buffer.concat([Buffer.from("before"), ...parts, Buffer.from("\0behind")]); // which is no part of the block
+  return decoder.decode(block, 6, block.length - 7);
 }
 
 export function encode(encoder: Encoder, list: readonly string[]): Buffer {

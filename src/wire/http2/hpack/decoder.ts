@@ -18,9 +18,6 @@ export interface Bounds {
 /** What is wrong with a list. */
 export type Fault = "" | "malformed" | "too-large" | "too-many";
 
-/** No integer is larger. */
-const LARGEST = 2 ** 28;
-
 /** A string so short is put together sooner than it is cut out. */
 const SHORT = 8;
 
@@ -112,7 +109,7 @@ export class Decoder {
     const malformed = misnamed || this.#wrong;
     const size = name.length + value.length + OVERHEAD;
     if (indexed) this.#table.add({ name: index === 0 ? ownName(name) : name, value, size, misnamed, malformed });
-    else if (never && !malformed) markNeverIndexed(name);
+    else if (never) markNeverIndexed(name);
     this.#take(name, value, size, malformed);
     return true;
   }
@@ -132,7 +129,7 @@ export class Decoder {
     return index > 0 ? STATIC_FIELDS[index] : undefined;
   }
 
-  /** An integer in the bits of `mask`, and in the bytes behind it where these do not suffice (RFC 7541, 5.1); -1: there is none. */
+  /** An integer in the bits of `mask`, and in up to five bytes behind it where these do not suffice (RFC 7541, 5.1); -1: there is none. */
   #integer(mask: number): number {
     const bytes = this.#bytes;
     let value = (bytes[this.#at++] ?? 0) & mask;
@@ -140,7 +137,7 @@ export class Decoder {
     for (let shift = 0; this.#at < this.#to && shift <= 28; shift += 7) {
       const byte = bytes[this.#at++] ?? 0;
       value += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) return value > LARGEST ? -1 : value;
+      if (byte < 0x80) return value;
     }
     return -1;
   }

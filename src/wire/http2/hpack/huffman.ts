@@ -29,42 +29,48 @@ const SYMBOLS: readonly (readonly [bits: number, symbols: string])[] = [
 const PEEK = 12;
 const MASK = 2 ** PEEK - 1;
 
-/** What the next bits begin with, a symbol or two that fit: the first symbol, the second << 8, the bits of the first << 16, of both << 20, their number << 24. 0: a longer code. */
+/**
+ * What the next bits begin with, a symbol or two that fit: the first symbol, the second << 8, the bits of the first << 16, of both << 20, their
+ * number << 24. 0: not looked up yet: it is filled as it is used, since to fill it all took milliseconds of every start.
+ */
 const NEXT = new Int32Array(MASK + 1);
+
+/** The entry of bits that begin a longer code. */
+const LONG = -1;
+
 /** The first code of each length, how many there are, and where their symbols begin in `ORDER`. */
 const FIRST = new Int32Array(31);
 const COUNT = new Int32Array(31);
 const START = new Int32Array(31);
-const ORDER = new Uint8Array(256);
+const ORDER = Buffer.from(SYMBOLS.map(([, symbols]) => symbols).join(""), "latin1");
 
-const lookUp = (next: number): number => NEXT[next & MASK] ?? 0;
-const firstBits = (entry: number): number => (entry >> 16) & 15;
-
-function build(): void {
-  let code = 0;
-  let order = 0;
-  for (let bits = 1; bits <= 30; bits++) {
-    code <<= 1;
-    const symbols = SYMBOLS.find(([length]) => length === bits)?.[1] ?? "";
-    FIRST[bits] = code;
-    COUNT[bits] = symbols.length;
-    START[bits] = order;
-    for (let nth = 0; nth < symbols.length; nth++, code++) {
-      const symbol = symbols.charCodeAt(nth);
-      ORDER[order++] = symbol;
-      if (bits <= PEEK) NEXT.fill(symbol | (bits << 16) | (bits << 20) | (1 << 24), code << (PEEK - bits), (code + 1) << (PEEK - bits));
-    }
-  }
-  const single = NEXT.slice();
-  for (let next = 0; next <= MASK; next++) {
-    const one = single[next] ?? 0;
-    const two = single[(next << firstBits(one)) & MASK] ?? 0;
-    const bits = firstBits(one) + firstBits(two);
-    if (one !== 0 && two !== 0 && bits <= PEEK) NEXT[next] = (one & 0xf00ff) | ((two & 0xff) << 8) | (bits << 20) | (2 << 24);
-  }
+for (const [bits, symbols] of SYMBOLS) COUNT[bits] = symbols.length;
+for (let bits = 1; bits <= 30; bits++) {
+  FIRST[bits] = ((FIRST[bits - 1] ?? 0) + (COUNT[bits - 1] ?? 0)) << 1;
+  START[bits] = (START[bits - 1] ?? 0) + (COUNT[bits - 1] ?? 0);
 }
 
-build();
+const firstBits = (entry: number): number => (entry >> 16) & 15;
+
+/** The symbol that so many bits begin with, and its own bits << 16; 0: none. */
+function symbolIn(next: number, known: number): number {
+  for (let bits = 5; bits <= known; bits++) {
+    const nth = (next >> (PEEK - bits)) - (FIRST[bits] ?? 0);
+    if (nth < (COUNT[bits] ?? 0)) return (ORDER[(START[bits] ?? 0) + nth] ?? 0) | (bits << 16);
+  }
+  return 0;
+}
+
+function lookUp(next: number): number {
+  const one = symbolIn(next, PEEK);
+  const bits = firstBits(one);
+  const two = symbolIn((next << bits) & MASK, PEEK - bits);
+  const entry = one === 0 ? LONG : one | ((two & 0xff) << 8) | ((bits + firstBits(two)) << 20) | ((two === 0 ? 1 : 2) << 24);
+  NEXT[next] = entry;
+  return entry;
+}
+
+const entryOf = (next: number): number => NEXT[next] || lookUp(next);
 
 /** How much room a string of so many bytes needs: no code is shorter than five bits, and one byte more is written than counts. */
 export const roomFor = (bytes: number): number => Math.floor((bytes * 8) / 5) + 1;
@@ -89,15 +95,16 @@ export function decodeHuffman(bytes: Uint8Array, from: number, to: number, into:
       if (left < PEEK) break;
     }
     left -= PEEK;
-    const entry = lookUp(word >> left);
-    if (entry !== 0) {
+    const next = (word >> left) & MASK;
+    const entry = entryOf(next);
+    if (entry !== LONG) {
       into[length] = entry;
       into[length + 1] = entry >> 8;
       length += entry >> 24;
       left += PEEK - ((entry >> 20) & 15);
       continue;
     }
-    let code = (word >> left) & MASK;
+    let code = next;
     let bits = PEEK;
     let nth = 0;
     do {
@@ -116,8 +123,8 @@ export function decodeHuffman(bytes: Uint8Array, from: number, to: number, into:
   }
   // What is left is one last symbol or two, and fewer than eight ones.
   for (;;) {
-    const entry = lookUp((word << (PEEK - left)) | (MASK >> left));
-    if (entry === 0 || firstBits(entry) > left) break;
+    const entry = entryOf(((word << (PEEK - left)) | (MASK >> left)) & MASK);
+    if (entry === LONG || firstBits(entry) > left) break;
     into[length++] = entry;
     left -= firstBits(entry);
   }

@@ -13,7 +13,7 @@ suite("a block that cannot be read", () => {
     ["a literal without a name", hex("40")],
     ["an integer that has no end", hex("ff")],
     ["an integer that goes on behind the block", hex("ff80")],
-    ["an integer that is too long", hex("ff80 8080 8080 8000")],
+    ["an integer that is too long", hex("007f 8080 8080 8000"), Buffer.from(`${"a".repeat(127)}\0`)],
     ["an integer that is too large", integer(0x80, 0x7f, 2 ** 28 + 1)],
     ["the length of a string that is too large", hex("00"), integer(0, 0x7f, 2 ** 31)],
     ["Huffman's code with the end in it", hex("00"), string("a", false), hex("84ffffffff")],
@@ -123,5 +123,14 @@ suite("a decoder's table", () => {
       "",
     ]);
     assert.equal(decode(decoder, hex("c0")), undefined);
+  });
+
+  test("has no entry behind its last, however many there are", () => {
+    for (let count = 1; count < 60; count++) {
+      const decoder = newDecoder();
+      decode(decoder, ...Array.from({ length: count }, (_, nth) => kept(`n${nth}`)));
+      assert.deepEqual(decode(decoder, Buffer.from([0x80 + 61 + count])), ["n0", ""]);
+      assert.equal(decode(decoder, Buffer.from([0x80 + 62 + count])), undefined);
+    }
   });
 });
