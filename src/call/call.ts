@@ -110,8 +110,8 @@ export interface Payload {
   /** Asks that a streamed body be kept, up to so many bytes, so that it can be sent again. `overflowed`: the attempt under way is the last for that. */
   keep?(bytes: number, overflowed?: (call: Call, bytes: number) => void): void;
   /**
-   * Gives a payload with the same body for a send beside the call, which neither the call nor its caller's abort touches: at once, or with the call's
-   * outcome. `undefined`: its body is gone, or longer than so many bytes. Absent: this transport cannot.
+   * Gives a payload with the same body for a send beside the call, which neither the call nor its caller's abort touches: at once, when all of the body
+   * has come, or with the call's outcome. `undefined`: its body is gone, or longer than so many bytes. Absent: this transport cannot.
    */
   copy?(bytes: number, given: (copy: Payload | undefined) => void): void;
   /** It has come in from elsewhere and is answered here; absent for calls that go out. */

@@ -2,6 +2,7 @@
 //
 // One attempt is committed in the end: when the peer has answered it, or when the bound is passed; then it is the one that has got furthest. From then on
 // nothing is kept, and the caller goes at the pace of the peer.
+import { type Copies, newCopies } from "./copies.ts";
 
 /** What all calls of a client keep together. */
 export interface Pool {
@@ -82,6 +83,7 @@ export class Messages<M> {
   #overflow = false;
   #committed: Reader<M> | undefined = undefined;
   #readers: Reader<M>[] = none;
+  #copies: Copies<M> | undefined = undefined;
   readonly #pool: Pool;
 
   constructor(pool: Pool) {
@@ -122,6 +124,14 @@ export class Messages<M> {
     this.#bound = Math.max(this.#bound, bytes);
   }
 
+  /** Tells all messages, once no more will come; `undefined`: they are over so many bytes, some of them are gone, or the call is over before. */
+  copy(bytes: number, told: (all: readonly M[] | undefined) => void): void {
+    if (this.#base > 0 || this.#over) return told(undefined);
+    const copies = (this.#copies ??= newCopies());
+    copies.add(bytes, this.#entries, told);
+    if (this.#ended) copies.ended();
+  }
+
   /** Takes a message; `written` is told when the caller may go on. True: it did not fit any more, and what attempt there is has been committed. */
   write(message: M, size: number, written: (() => void) | undefined): boolean {
     if (this.#over) {
@@ -129,6 +139,7 @@ export class Messages<M> {
       return false;
     }
     const entry: Entry<M> = { message, size, counted: false, written };
+    this.#copies?.wrote(message, size);
     if (this.#entries.length === 0) this.#entries = [entry]; // pushed into an empty one, it would take room for 17
     else this.#entries.push(entry);
     let overflowed = false;
@@ -153,6 +164,7 @@ export class Messages<M> {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#copies?.ended();
     for (const reader of this.#readers) {
       if (!reader.busy) this.#feed(reader);
       else if (reader.position + 1 === this.#base + this.#entries.length) reader.next(undefined, true);
@@ -189,6 +201,7 @@ export class Messages<M> {
   /** The call is over: the caller is told that all was written, so that nobody waits, and nothing is kept. */
   over(): void {
     this.#over = true;
+    this.#copies?.gone();
     this.#forget(Number.POSITIVE_INFINITY);
   }
 

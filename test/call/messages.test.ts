@@ -270,3 +270,45 @@ test("whatever happens, each attempt is given a beginning of what was written, i
     { numRuns: 300 },
   );
 });
+
+describe("a copy for a send beside the call", () => {
+  /** What was told of copies, oldest first. */
+  const told: (readonly string[] | undefined)[] = [];
+  const copied = (all: readonly string[] | undefined): void => void told.push(all);
+
+  test("is told whole once no more will come, with what was written before", () => {
+    told.length = 0;
+    const messages = newMessages(0);
+    messages.write("a", 1, undefined);
+    messages.copy(3, copied);
+    messages.write("b", 2, undefined);
+    assert.deepEqual(told, []);
+    messages.end();
+    messages.copy(3, copied);
+    messages.over();
+    assert.deepEqual(told, [
+      ["a", "b"],
+      ["a", "b"],
+    ]);
+  });
+
+  test("is none where it would be longer, or some of it is gone, or the call is over before its end", () => {
+    told.length = 0;
+    const messages = newMessages(0);
+    messages.write("a", 2, undefined);
+    messages.copy(1, copied);
+    assert.deepEqual(told, [undefined]);
+    messages.copy(3, copied);
+    messages.write("b", 2, undefined);
+    assert.deepEqual(told, [undefined, undefined]);
+    new Taker(messages).takeAll();
+    messages.copy(100, copied);
+    assert.equal(told.length, 3, "they are taken");
+    const left = newMessages(0);
+    left.copy(100, copied);
+    left.write("a", 1, undefined);
+    left.over();
+    left.copy(100, copied);
+    assert.deepEqual(told, [undefined, undefined, undefined, undefined, undefined]);
+  });
+});

@@ -2,8 +2,10 @@
 import type { TestContext } from "node:test";
 import { type Client, type ClientOptions, createClient } from "../../src/index.ts";
 import type { CallRecord } from "../../src/call/call.ts";
+import type { Pool } from "../../src/call/messages.ts";
 import { thrown } from "../../src/call/refusal.ts";
 import { type Door, doorOf } from "../../src/transports/door.ts";
+import { poolOf } from "../../src/transports/pool.ts";
 import { ProxyCall } from "../../src/transports/proxy/call.ts";
 import type { ProxySettings } from "../../src/transports/proxy/context.ts";
 import { type Entry, entryOf } from "../../src/transports/proxy/entry.ts";
@@ -32,6 +34,8 @@ export interface Shim {
   logged(n: number): Promise<readonly Entry[]>;
   readonly upstreams: Upstreams;
   readonly listener: Listener;
+  /** What its calls keep. */
+  readonly pool: Pool;
   /** The call of that `x-request-id`, as it was in the process of the shim. */
   callOf(requestId: string): Seen | undefined;
 }
@@ -92,6 +96,7 @@ export async function openShim(
     logged: (n) => (entries.length >= n ? Promise.resolve(entries) : new Promise((resolve) => waiting.push({ n, resolve }))),
     upstreams,
     listener,
+    pool: poolOf(watched),
     callOf: (requestId) => calls.get(requestId),
   };
 }

@@ -8,6 +8,7 @@ import type { Failure, Outcome } from "../../call/outcome.ts";
 import { remember } from "../../call/record.ts";
 import { OUTCOME_FIELD } from "../../seam/names.ts";
 import { attributesOf } from "./attributes.ts";
+import { readOn } from "./copies.ts";
 import { channelFor } from "./destination.ts";
 import { Ear, type Hearer } from "./ear.ts";
 import { FALLBACK_FIELD, rememberEnd, statusOf } from "./edge.ts";
@@ -154,6 +155,7 @@ export class Attempt extends Reader<Outgoing> implements Hearer {
 
   /** Nobody wants its response any more. */
   drop(): void {
+    if (this.#rpc.alone === true) return this.deliver(readOn(this), undefined);
     if (this.#over) return;
     this.#stop();
     this.#real?.cancelWithStatus(Status.CANCELLED, "Cancelled on client: the response was dropped");

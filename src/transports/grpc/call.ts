@@ -8,6 +8,7 @@ import { newRecord } from "../../call/record.ts";
 import { Abort } from "../../call/signal.ts";
 import type { Asked } from "./asked.ts";
 import { Attempt } from "./attempt.ts";
+import { copyOf } from "./copies.ts";
 import { rpcCrosses } from "./crosses.ts";
 import { brokenStatus, rememberStatus, statusOf } from "./edge.ts";
 import {
@@ -82,9 +83,8 @@ export class RpcCall extends Abort implements WireCall, RpcPayload, CallFields, 
     this.#startedIn = thisTurn();
     const { ruled, facts } = this.#asked;
     const idempotent = facts?.idempotent === true || metadata.getOptions().idempotentRequest === true ? true : undefined;
-    const record = this.#record;
     const call = newCall({
-      record,
+      record: this.#record,
       metadata: this,
       signal: this,
       idempotent,
@@ -101,7 +101,7 @@ export class RpcCall extends Abort implements WireCall, RpcPayload, CallFields, 
       return this.broken(error);
     }
     void this.metadata; // copied now: the caller may change it for its next call
-    if (record.attempts === 0) this.#wait();
+    if (this.#record.attempts === 0) this.#wait();
   }
 
   cancelWithStatus(code: number, details: string): void {
@@ -163,6 +163,10 @@ export class RpcCall extends Abort implements WireCall, RpcPayload, CallFields, 
   keep(bytes: number, overflowed?: (call: Call, bytes: number) => void): void {
     this.#overflowed ??= overflowed;
     this.messages.keep(bytes);
+  }
+
+  copy(bytes: number, given: (copy: RpcPayload | undefined) => void): void {
+    this.messages.copy(bytes, (all) => given(all && copyOf(this, all)));
   }
 
   get(name: string): string | undefined {

@@ -32,6 +32,8 @@ export interface RpcPayload extends Payload {
   readonly responseStream: boolean;
   /** What the caller gets if it was ended from outside. */
   readonly cancelled: StatusObject | undefined;
+  /** Nobody waits for its answer, which is read to the end all the same. */
+  readonly alone?: boolean | undefined;
   /** An attempt begins. */
   begun(real: WireCall): void;
   /** An attempt has failed; `last`: so has the call, whatever layers make of it. */

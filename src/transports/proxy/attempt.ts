@@ -10,6 +10,7 @@ import type { Break, Fields, ResponseHead, ResponseReceiver, Stream } from "../.
 import type { Recording } from "../inbound/recording.ts";
 import { addressed } from "./attempt-head.ts";
 import { attributesOf } from "./attributes.ts";
+import { readOn } from "./copies.ts";
 import { LONGEST_DRAIN_MS, newDrain } from "./drain.ts";
 import { type Keeping, newKeeping } from "./keeping.ts";
 import type { ProxyPayload } from "./payload.ts";
@@ -177,6 +178,7 @@ export class Attempt extends Reader<Uint8Array> implements ResponseReceiver {
     const keeping = this.#keeping;
     if (keeping !== undefined) return relay?.to(keeping.alone(() => this.#giveUp()));
     if (this.#over) return;
+    if (this.#payload.alone === true) return relay?.to(readOn);
     if (relay === undefined || !this.#requested || this.#payload.to.version === "2") return this.#giveUp();
     this.#drainTimer = setIdleTimer(this.#payload.context.door.env.timers, () => this.#giveUp(), LONGEST_DRAIN_MS);
     return relay.to(newDrain(() => this.#giveUp()));

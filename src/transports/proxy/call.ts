@@ -17,7 +17,7 @@ import type { Asked } from "./asked.ts";
 import { Attempt } from "./attempt.ts";
 import { requestFields } from "./common-fields.ts";
 import type { Context } from "./context.ts";
-import { copied, type Copy, copyOf } from "./copies.ts";
+import { copyOf } from "./copies.ts";
 import { Delivery } from "./delivery.ts";
 import { deadlineMs, NEVER } from "./deadline.ts";
 import { valueOf } from "./field-names.ts";
@@ -56,7 +56,6 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
   readonly #intake: Intake | undefined;
   #call: Call | undefined = undefined;
   #overflowed: ((call: Call, bytes: number) => void) | undefined = undefined;
-  #copies: readonly Copy[] | undefined = undefined;
   #delivery: Delivery | undefined = undefined;
   /** The client's own deadline. */
   #guard: unknown = undefined;
@@ -108,15 +107,12 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
   data(chunk: Uint8Array): void {
     this.received += chunk.byteLength;
     if (this.#intake === undefined || this.#over) return;
-    if (this.#copies !== undefined) this.#copies = copied(this.#copies, chunk);
     this.#intake.take(chunk);
   }
 
   end(trailers: Fields): void {
     this.trailers = trailers.length === 0 ? NO_FIELDS : passedOn(trailers);
     this.#intake?.end();
-    for (const { given, chunks } of this.#copies ?? []) given(copyOf(this, chunks));
-    this.#copies = undefined;
   }
 
   broken(why: Break): void {
@@ -145,8 +141,8 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
 
   copy(bytes: number, given: (copy: ProxyPayload | undefined) => void): void {
     if (this.messages === undefined) return given(copyOf(this, []));
-    if (this.received > 0 || this.bodyless) return given(undefined);
-    this.#copies = [...(this.#copies ?? []), { most: bytes, given, chunks: [], bytes: 0 }];
+    if (this.bodyless) return given(undefined); // what comes behind a switch is none
+    this.messages.copy(bytes, (all) => given(all && copyOf(this, all)));
   }
 
   get(name: string): string | undefined {
@@ -218,7 +214,6 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
     this.#over = true;
     if (this.incoming === undefined) this.messages?.over();
     else this.incoming.over(() => this.messages?.over());
-    for (const { given } of this.#copies ?? []) given(undefined);
     const { env } = this.context.door;
     if (this.#guard !== undefined) env.timers.clearTimer(this.#guard);
     const serviceMs = this.#delivery?.attempt.serviceMs;

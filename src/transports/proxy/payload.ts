@@ -18,6 +18,8 @@ export interface ProxyPayload extends Payload {
   readonly messages: Messages<Uint8Array> | undefined;
   /** The trailers of the request, once it has ended. */
   readonly trailers: Fields;
+  /** Nobody waits for its answer, which is read to the end all the same. */
+  readonly alone?: boolean | undefined;
   /** An interim response has come. */
   informed(head: ResponseHead): void;
   /** An attempt begins, so the body may come. */

@@ -72,6 +72,7 @@ export function newMirror(
       if (call.payload.copy === undefined) return report(call, "mirror-dropped", { to: host, reason: "transport" });
       call.payload.copy(buffer, (payload) => {
         if (payload === undefined) report(call, "mirror-dropped", { to: host, reason: "body", buffer });
+        else if (underWay.size >= limit) report(call, "mirror-dropped", { to: host, reason: "limit", limit });
         else sent(call, payload);
       });
     },
