@@ -34,6 +34,10 @@ export interface ScriptedSidecar {
   arrived(count: number): Promise<Crossed>;
   /** Answers nothing any more, not even probes; what comes waits. */
   hang(): void;
+  /** How many requests have come while it hung. */
+  held(): number;
+  /** Answers again; what has come meanwhile is lost. */
+  goOn(): void;
   /** Lets go of its port and breaks all connections. */
   stop(): Promise<void>;
 }
@@ -58,8 +62,12 @@ export async function openSidecar(t: Pick<TestContext, "after">, serve: Serve, o
   const waiting = new Set<() => void>();
   let probes = 0;
   let hung = false;
+  let held = 0;
   const server = createServer((request, response) => {
-    if (hung) return;
+    if (hung) {
+      held++;
+      return;
+    }
     if (request.method === "OPTIONS" && request.url === "*") {
       probes++;
       response.writeHead(options.status ?? 204, version === undefined ? {} : { "premesh-version": version }).end();
@@ -108,6 +116,10 @@ export async function openSidecar(t: Pick<TestContext, "after">, serve: Serve, o
       }),
     hang: () => {
       hung = true;
+    },
+    held: () => held,
+    goOn: () => {
+      hung = false;
     },
     stop,
   };
