@@ -63,6 +63,8 @@ export async function listen(address: string, options: ListenOptions): Promise<L
     draining: false,
     exchange: options.exchange,
     refusalFields: options.refusalFields ?? NO_FIELDS,
+    serve: (protocol, pipe, first, connection, authority) =>
+      protocol === "http2" ? serveHttp2(pipe, first, host, connection) : serveHttp1(pipe, first, host, connection, authority),
     begun: () => void exchanges++,
     ended: () => void exchanges--,
     refused: (status: number, connection: Connection) => options.refused?.(status, connection),

@@ -29,7 +29,7 @@ const noLocales: Plugin = {
 };
 
 /**
- * Node's larger modules are loaded when something of them is first used: a shim that meets no HTTP/2 and no TLS never loads them, which is 20 MB and a quarter of
+ * Node's larger modules are loaded when something of them is first used: a shim that meets no TLS never loads it, which is 20 MB and a quarter of
  * the time to start. (An import of node:http reads all its names besides, and one of them, WebSocket, loads undici.)
  */
 const lateBuiltins: Plugin = {

@@ -3,7 +3,7 @@ import type { Limits } from "../limits.ts";
 import type { RequestHead, ResponseHead } from "../wire.ts";
 import { facts, readFields } from "./fields.ts";
 import { CONFLICT, frameOf, TO_END, UNKNOWN_CODING, UNTOLD, type Frame } from "./frame.ts";
-import { tunnelAuthority } from "./tunnel.ts";
+import { tunnelAuthority } from "../tunnel.ts";
 import { isAuthority, isPath, listHas, TOKEN } from "../syntax.ts";
 
 /** A request's head, and what its connection has to know of it. */

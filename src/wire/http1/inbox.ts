@@ -1,5 +1,5 @@
 // Inbox: the bytes that have come over a connection and are not used yet, and the brake on its socket.
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 
 /** Who uses the bytes. */
 export interface Reader {
@@ -20,14 +20,14 @@ export class Inbox {
   at = 0;
   /** The peer has ended its side. */
   over = false;
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #reader: Reader;
   #running = false;
   #stopped = false;
   /** How much has been thrown away; below 0: nothing is. */
   #discarded = -1;
 
-  constructor(socket: Socket, reader: Reader, first?: Buffer) {
+  constructor(socket: Duplex, reader: Reader, first?: Buffer) {
     this.#socket = socket;
     this.#reader = reader;
     this.bytes = first;

@@ -1,5 +1,5 @@
 // Outgoing: writes the messages of one connection, each with its frame, in as few writes as it can.
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { NO_FIELDS, type Fields } from "../wire.ts";
 import { encodeTrailers } from "./encode.ts";
 import { CHUNKED, TO_END, type Frame } from "./frame.ts";
@@ -20,7 +20,7 @@ export interface Outgoing {
 const SMALL = 16 * 1024;
 
 /** `drained`: the socket has taken what it had not, after a `write` that gave false. */
-export function newOutgoing(socket: Socket, drained: () => void): Outgoing {
+export function newOutgoing(socket: Duplex, drained: () => void): Outgoing {
   let pending = "";
   let scheduled = false;
   let frame: Frame = 0;

@@ -1,8 +1,6 @@
 // Server: reads the requests of one connection, one after the other, and hands each over as an exchange.
-import type { Socket } from "node:net";
-import type { Counted, Host, Served } from "../serve.ts";
+import type { Counted, Host, Pipe, Served } from "../serve.ts";
 import { NO_FIELDS, type BreakReason } from "../wire.ts";
-import { serveHttp2 } from "../http2/server.ts";
 import { BodyDecoder, skipBody } from "./body-decoder.ts";
 import { encodeRefusal } from "./encode.ts";
 import { Http1Exchange, type Line } from "./exchange.ts";
@@ -11,14 +9,14 @@ import { Inbox } from "./inbox.ts";
 import { newOutgoing } from "./outgoing.ts";
 import { newPatience } from "./patience.ts";
 import { readRequest } from "./request-reader.ts";
-import { tunnelProtocol, type TunnelProtocol } from "./tunnel.ts";
+import { tunnelProtocol, type TunnelProtocol } from "../tunnel.ts";
 
 type Phase = "head" | "body" | "answer" | "sniff" | "raw" | "discard";
 
 const STATUS_OF: Readonly<Partial<Record<BreakReason, number>>> = { protocol: 400, "too-large": 413, slow: 408 };
 
-/** Serves a connection. `first`: bytes that were read from it already. */
-export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection: Counted): Served {
+/** Serves a connection. `first`: bytes that were read from it already; `through`: the authority of the CONNECT that it comes through. */
+export function serveHttp1(socket: Pipe, first: Buffer, host: Host, connection: Counted, through?: string): Served {
   const { limits, deadlines } = host;
   const reader = new HeadReader(limits.headBytes);
   const decoder = new BodyDecoder(limits);
@@ -29,7 +27,7 @@ export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection
   let rawEnded = false;
   let length = 0;
   /** The authority of the CONNECT that the connection has become a tunnel of. */
-  let tunnel: string | undefined;
+  let tunnel = through;
   let opaque: (() => void) | undefined;
   let handed: Served | undefined; // HTTP/2 came through the tunnel
   const out = newOutgoing(socket, () => {
@@ -150,7 +148,7 @@ export function serveHttp1(socket: Socket, first: Buffer, host: Host, connection
     if (protocol === "http1") return;
     deadlines.remove(patience);
     socket.removeListener("error", failed).removeListener("close", closed);
-    handed = serveHttp2(socket, inbox.release(), host, connection);
+    handed = host.serve(protocol, socket, inbox.release(), connection, tunnel ?? "");
   }
 
   /** The response is sent whole. */

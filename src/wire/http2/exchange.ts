@@ -1,5 +1,7 @@
 // Exchange: a request that came in over HTTP/2, and the way to answer it.
 import type { Waiting } from "../deadlines.ts";
+import type { Pipe } from "../serve.ts";
+import { tunnelProtocol } from "../tunnel.ts";
 import {
   type Break,
   type Connection,
@@ -10,16 +12,21 @@ import {
   type RequestHead,
   type ResponseHead,
 } from "../wire.ts";
-import { NO_ERROR } from "./codes.ts";
+import { CONNECT_ERROR, NO_ERROR } from "./codes.ts";
 import { type Read, responseList, without } from "./fields.ts";
 import { Flow } from "./flow.ts";
 import type { Carrier } from "./roles.ts";
+import { Sniff } from "./sniff.ts";
+import { TunnelPipe } from "./tunnel-pipe.ts";
 
 /** The statuses that have no body (RFC 9110, 6.4.1), and 205, whose body is empty. */
 const BODYLESS = new Set([204, 205, 304]);
 
 /** A stream that was reset sooner than this, and without an answer, was hardly meant. */
 const HASTY_MS = 250;
+
+/** Serves HTTP that comes through a tunnel. The exchange is over then. */
+export type Through = (exchange: Http2Exchange, pipe: Pipe, protocol: "http1" | "http2") => void;
 
 /** A class, as its base is one. */
 export class Http2Exchange extends Flow implements Exchange, Waiting {
@@ -33,12 +40,16 @@ export class Http2Exchange extends Flow implements Exchange, Waiting {
   protected readonly asked = true;
   readonly #begun: number;
   #tunnel = false;
+  readonly #through: Through;
+  /** CONNECT: 200 is out, before anyone knew what becomes of it. */
+  #sniff: Sniff | undefined = undefined;
   /** When it is looked after again: until then the client must have taken something of what was written. */
   dueAt = Infinity;
   #timed = false;
 
-  constructor(link: Carrier, { head, length }: Read<RequestHead>, ended: boolean, connection: Connection) {
+  constructor(link: Carrier, { head, length }: Read<RequestHead>, ended: boolean, connection: Connection, through: Through) {
     super();
+    this.#through = through;
     this.head = head;
     this.length = length;
     this.bodyless = ended;
@@ -57,6 +68,7 @@ export class Http2Exchange extends Flow implements Exchange, Waiting {
 
   respond(head: ResponseHead, ended: boolean): void {
     if (this.responded) return;
+    if (this.#sniff !== undefined) return this.#goesOn(head, ended);
     const { method, upgrade } = this.head;
     const switching = upgrade !== undefined && head.status === 101;
     this.responded = true;
@@ -75,9 +87,34 @@ export class Http2Exchange extends Flow implements Exchange, Waiting {
     if (this.responded) super.end(trailers);
   }
 
-  /** Tunnels over HTTP/2 are not looked into. */
-  accept(_fields: Fields, opaque: () => void): void {
-    opaque();
+  accept(fields: Fields, opaque: () => void): void {
+    const { link } = this;
+    if (link === undefined || this.head.method !== "CONNECT" || this.responded || this.#sniff !== undefined) return;
+    this.#tunnel = true;
+    this.#sniff = new Sniff(link, opaque);
+    this.#sendHead(200, fields, false);
+    this.grown();
+  }
+
+  /** More has come through a tunnel, or nothing more will. */
+  protected override grown(): void {
+    const sniff = this.#sniff;
+    if (sniff === undefined || sniff.settled || this.link === undefined) return;
+    const protocol = this.come ? "opaque" : tunnelProtocol(this.peek(this.link.limits.lineBytes), this.link.limits.lineBytes);
+    if (protocol === "more") return;
+    if (protocol === "opaque") return sniff.opaque();
+    sniff.settle();
+    this.responded = true;
+    const pipe = new TunnelPipe(this);
+    this.tellTo(pipe.receiver);
+    this.#through(this, pipe, protocol);
+  }
+
+  /** What the tunnel is for is said after its client was told 200. */
+  #goesOn({ status }: ResponseHead, ended: boolean): void {
+    this.responded = true;
+    if (status < 200 || status > 299) this.fail({ why: "cancelled" }, CONNECT_ERROR);
+    else if (ended) this.end();
   }
 
   headed(list: string[], fault: string, ended: boolean): void {
@@ -97,6 +134,7 @@ export class Http2Exchange extends Flow implements Exchange, Waiting {
 
   /** It is gone. */
   forget(): void {
+    this.#sniff?.settle();
     if (this.#timed) this.link?.deadlines.remove(this);
     this.#timed = false;
   }

@@ -107,7 +107,7 @@ export abstract class Flow extends Outgoing implements Stream, Carried {
     if (this.length >= 0 && this.got > this.length) return this.faulty(PROTOCOL_ERROR, "a body that is longer than it says");
     const receiver = this.#receiver;
     if (this.#silent) this.unwanted(chunk.length);
-    else if (receiver === undefined || this.#paused || this.#held !== undefined || this.#giving) (this.#held ??= new Held()).push(chunk);
+    else if (receiver === undefined || this.#paused || this.#held !== undefined || this.#giving) this.#hold(chunk);
     else {
       receiver.data(chunk);
       this.#consumed(chunk.length);
@@ -154,6 +154,21 @@ export abstract class Flow extends Outgoing implements Stream, Carried {
   /** Bytes have come of which nobody is told. */
   protected unwanted(bytes: number): void {
     this.#consumed(bytes);
+  }
+
+  /** What has come and was not given, up to about so many bytes. */
+  protected peek(bytes: number): Buffer {
+    return this.#held?.peek(bytes) ?? Buffer.alloc(0);
+  }
+
+  /** More has come that nobody has been given. */
+  protected grown(): void {
+    // for whoever looks into it
+  }
+
+  #hold(chunk: Uint8Array): void {
+    (this.#held ??= new Held()).push(chunk);
+    this.grown();
   }
 
   #give(): void {

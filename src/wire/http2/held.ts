@@ -33,6 +33,19 @@ export class Held {
     return this.#chunks.shift();
   }
 
+  /** The first bytes, up to about so many. Nothing is taken away. */
+  peek(bytes: number): Buffer {
+    this.#list();
+    const first: Uint8Array[] = [];
+    let length = 0;
+    for (const chunk of this.#chunks) {
+      if (length >= bytes) break;
+      first.push(chunk);
+      length += chunk.length;
+    }
+    return Buffer.concat(first);
+  }
+
   /** What is in the piece goes into the list. */
   #list(): void {
     if (this.#piece === undefined || this.#used === this.#listed) return;

@@ -1,5 +1,5 @@
 // Link: one connection of HTTP/2, as both of its ends have it: the streams that are open on it, and how it ends.
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Deadlines, Waiting } from "../deadlines.ts";
 import type { Limits } from "../limits.ts";
 import type { Break } from "../wire.ts";
@@ -21,7 +21,7 @@ export abstract class Link implements Carrier, Told, Waiting {
   abstract readonly isClient: boolean;
   readonly limits: Limits;
   readonly deadlines: Deadlines;
-  readonly socket: Socket;
+  readonly socket: Duplex;
   readonly out: Output;
   readonly sender: Sender;
   readonly encoder = new Encoder();
@@ -44,7 +44,7 @@ export abstract class Link implements Carrier, Told, Waiting {
   #phaseAt = Infinity;
 
   /** `resets`: how often the peer may make us reset a stream. */
-  constructor(socket: Socket, limits: Limits, deadlines: Deadlines, resets: Allowance) {
+  constructor(socket: Duplex, limits: Limits, deadlines: Deadlines, resets: Allowance) {
     this.socket = socket;
     this.limits = limits;
     this.deadlines = deadlines;

@@ -1,5 +1,5 @@
 // Output: the frames that go out over one connection, gathered, and written once in a turn of the event loop.
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Encoder } from "./hpack/encoder.ts";
 import {
   ACK,
@@ -38,7 +38,7 @@ export interface OutputEvents {
 }
 
 export class Output {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #on: OutputEvents;
   #bytes: Buffer | undefined = undefined;
   #from = 0;
@@ -54,7 +54,7 @@ export class Output {
   #dataAt = 0;
   #dataOf = 0;
 
-  constructor(socket: Socket, on: OutputEvents) {
+  constructor(socket: Duplex, on: OutputEvents) {
     this.#socket = socket;
     this.#on = on;
     socket.on("drain", () => {

@@ -1,5 +1,5 @@
 // Roles: what a connection of HTTP/2, whoever reads it, and its streams are to each other.
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Deadlines } from "../deadlines.ts";
 import type { Limits } from "../limits.ts";
 import type { Break, Fields } from "../wire.ts";
@@ -70,7 +70,7 @@ export interface Told {
   readonly isClient: boolean;
   readonly limits: Limits;
   readonly deadlines: Deadlines;
-  readonly socket: Socket;
+  readonly socket: Duplex;
   readonly out: Output;
   readonly peer: PeerSettings;
   at(id: number): Carried | undefined;

@@ -1,10 +1,9 @@
 // Server: a connection that speaks HTTP/2, as the exchanges that it brings.
-import type { Socket } from "node:net";
-import type { Counted, Host, Served } from "../serve.ts";
+import type { Counted, Host, Pipe, Served } from "../serve.ts";
 import type { Break } from "../wire.ts";
 import { Allowance } from "./allowance.ts";
 import { ENHANCE_YOUR_CALM, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM } from "./codes.ts";
-import { Http2Exchange } from "./exchange.ts";
+import { Http2Exchange, type Through } from "./exchange.ts";
 import { requestHead, responseList } from "./fields.ts";
 import { ENABLE_CONNECT_PROTOCOL, MAX_CONCURRENT_STREAMS, MOST, PREFACE } from "./frames.ts";
 import { Link } from "./link.ts";
@@ -12,6 +11,7 @@ import type { Carried } from "./roles.ts";
 
 /** What a PING says whose answer tells that the first GOAWAY has been read. */
 const LEAVING = Buffer.from("leaving.");
+const NOTHING = Buffer.alloc(0);
 /** How many gaps in the ids of streams are remembered. */
 const MOST_GAPS = 64;
 
@@ -24,10 +24,16 @@ class ServerLink extends Link implements Served {
   #preface = PREFACE;
   /** "leaving": it has told the peer that it will go, and takes what is on its way. "closing": it takes no more. */
   #phase: "open" | "leaving" | "closing" = "open";
+  /** What is served through tunnels. */
+  readonly #tunnels = new Map<Carried, Served>();
+  readonly #through: Through = (exchange, pipe, protocol) => {
+    this.#host.ended();
+    this.#tunnels.set(exchange, this.#host.serve(protocol, pipe, NOTHING, this.#connection, exchange.head.authority));
+  };
   /** Ids that the peer has left out, first and last by turns. */
   readonly #gaps: number[] = [];
 
-  constructor(socket: Socket, first: Buffer, host: Host, connection: Counted) {
+  constructor(socket: Pipe, first: Buffer, host: Host, connection: Counted) {
     const { limits, deadlines } = host;
     super(socket, limits, deadlines, new Allowance(limits.resets, deadlines));
     this.#host = host;
@@ -44,6 +50,7 @@ class ServerLink extends Link implements Served {
     this.#phase = "leaving";
     this.out.goaway(MOST, NO_ERROR);
     this.out.ping(LEAVING, false);
+    for (const served of this.#tunnels.values()) served.drain();
     this.wait(this.limits.leaveMs);
   }
 
@@ -79,7 +86,7 @@ class ServerLink extends Link implements Served {
     this.wait(Infinity);
     this.#connection.requests++;
     this.#host.begun();
-    const exchange = new Http2Exchange(this, read, ended, this.#connection);
+    const exchange = new Http2Exchange(this, read, ended, this.#connection, this.#through);
     this.add(id, exchange);
     this.#host.exchange(exchange);
   }
@@ -104,7 +111,7 @@ class ServerLink extends Link implements Served {
   protected left(flow: Carried, code: number, byPeer: boolean): void {
     if (!(flow instanceof Http2Exchange)) return;
     flow.forget();
-    this.#host.ended();
+    if (!this.#tunnels.delete(flow)) this.#host.ended();
     if (byPeer && code !== NO_ERROR && flow.hasty) this.blame();
     if (this.streams.size > 0 || this.dead) return;
     if (this.#phase === "closing") this.close({ why: "reset" });
@@ -147,5 +154,5 @@ class ServerLink extends Link implements Served {
 }
 
 /** Serves a connection. `first`: bytes that were read from it already. */
-export const serveHttp2 = (socket: Socket, first: Buffer, host: Host, connection: Counted): Served =>
+export const serveHttp2 = (socket: Pipe, first: Buffer, host: Host, connection: Counted): Served =>
   new ServerLink(socket, first, host, connection);

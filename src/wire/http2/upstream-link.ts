@@ -1,5 +1,5 @@
 // Upstream link: one HTTP/2 connection to an upstream, and how much it takes.
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Deadlines } from "../deadlines.ts";
 import type { Limits } from "../limits.ts";
 import type { Break } from "../wire.ts";
@@ -39,7 +39,7 @@ export class UpstreamLink extends Link {
   #reserved = 0;
   #unanswered = false;
 
-  constructor(socket: Socket, limits: Limits, deadlines: Deadlines, on: LinkEvents) {
+  constructor(socket: Duplex, limits: Limits, deadlines: Deadlines, on: LinkEvents) {
     super(socket, limits, deadlines, new Allowance(limits.resets, deadlines));
     this.#on = on;
     this.lastId = -1;
@@ -183,5 +183,5 @@ export class UpstreamLink extends Link {
 }
 
 /** Begins HTTP/2 on a connection. */
-export const openLink = (socket: Socket, limits: Limits, deadlines: Deadlines, on: LinkEvents): UpstreamLink =>
+export const openLink = (socket: Duplex, limits: Limits, deadlines: Deadlines, on: LinkEvents): UpstreamLink =>
   new UpstreamLink(socket, limits, deadlines, on);

@@ -5,7 +5,7 @@ import { connect as connectHttp2 } from "node:http2";
 import { suite, test, type TestContext } from "node:test";
 import { defaultLimits } from "../../../src/wire/limits.ts";
 import type { ListenOptions } from "../../../src/wire/listen.ts";
-import { tunnelProtocol } from "../../../src/wire/http1/tunnel.ts";
+import { tunnelProtocol } from "../../../src/wire/tunnel.ts";
 import { createUpstreams } from "../../../src/wire/upstreams.ts";
 import type { Exchange } from "../../../src/wire/wire.ts";
 import { relayTo } from "../../harness/pass-on.ts";
