@@ -156,7 +156,11 @@ export interface Call {
 }
 
 /** What a transport knows of a call that begins. */
-export type NewCall = Pick<Call, "record" | "metadata" | "signal" | "idempotent" | "idempotencyKey" | "payload" | "send"> & {
+export type NewCall = Pick<Call, "record" | "metadata" | "signal" | "payload" | "send"> & {
+  /** Absent: nothing is known. */
+  readonly idempotent?: boolean | undefined;
+  /** Absent: none. */
+  readonly idempotencyKey?: string | undefined;
   /** Absent: never. */
   readonly deadline?: number;
   /** Absent: its transport cannot. */

@@ -82,7 +82,8 @@ export class Messages<M> {
   #over = false;
   #overflow = false;
   #committed: Reader<M> | undefined = undefined;
-  #readers: Reader<M>[] = none;
+  /** Another list whenever one comes or leaves. */
+  #readers: readonly Reader<M>[] = none;
   #copies: Copies<M> | undefined = undefined;
   readonly #pool: Pool;
 
@@ -175,21 +176,21 @@ export class Messages<M> {
   join(reader: Reader<M>): void {
     reader.position = this.#base;
     if (this.#readers.length === 0) this.#readers = [reader];
-    else this.#readers.push(reader);
+    else this.#readers = [...this.#readers, reader];
     if (this.#overflow || this.#bound === 0) this.commit(reader);
     this.#feed(reader);
   }
 
   leave(reader: Reader<M>): void {
     const index = this.#readers.indexOf(reader);
-    if (index !== -1) this.#readers.splice(index, 1);
+    if (index !== -1) this.#readers = this.#readers.length === 1 ? none : this.#readers.toSpliced(index, 1);
   }
 
   /** This attempt and no other. */
   commit(reader: Reader<M>): void {
     if (this.#committed !== undefined) return;
     this.#committed = reader;
-    for (const other of this.#readers.filter((one) => one !== reader)) other.lost();
+    for (const other of this.#readers) if (other !== reader) other.lost();
     this.#forget(reader.position);
   }
 
@@ -227,7 +228,9 @@ export class Messages<M> {
   #forget(position: number): void {
     const count = Math.min(position - this.#base, this.#entries.length);
     if (count <= 0) return;
-    const gone = this.#entries.splice(0, count);
+    const all = this.#entries;
+    const gone = count === all.length ? all : all.splice(0, count);
+    if (gone === all) this.#entries = none;
     this.#base += count;
     for (const { size, counted, written } of gone) {
       if (counted) this.#pool.bytes -= size + MESSAGE_BYTES;

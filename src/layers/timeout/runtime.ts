@@ -2,6 +2,7 @@
 // once when its signal is aborted, and what was held in between has then been let go.
 import { type Build, stateless } from "../../call/build.ts";
 import type { Call } from "../../call/call.ts";
+import { monotonicNow } from "../../call/clock.ts";
 import { Code } from "../../call/codes.ts";
 import { TIMEOUT } from "../../call/classify.ts";
 import { type Deadlines, type Expiry, newDeadlines } from "../../call/deadlines.ts";
@@ -35,12 +36,13 @@ class Watch extends Abort implements Expiry {
   readonly sentBefore: number;
   readonly #rule: Rule;
 
-  constructor(call: Call, rule: Rule) {
+  /** `now`: what the clock of the deadlines says, where it has just been asked. */
+  constructor(call: Call, rule: Rule, now: number | undefined) {
     super(call.signal);
     this.call = call;
     this.sentBefore = call.record.sent;
     this.#rule = rule;
-    rule.deadlines.add(this);
+    rule.deadlines.add(this, now);
   }
 
   get afterMs(): number {
@@ -121,8 +123,9 @@ export const buildTimeout: Build<TimeoutDefinition> = (definition, env, { label,
 
   return stateless((next) => (call) => {
     const rule = ruleFor(call);
-    const watch = new Watch(call, rule);
-    const deadline = shadow ? call.deadline : Math.min(call.deadline, env.now() + rule.afterMs);
+    const now = env.now();
+    const watch = new Watch(call, rule, env.now === monotonicNow ? now : undefined);
+    const deadline = shadow ? call.deadline : Math.min(call.deadline, now + rule.afterMs);
     const endBy = untilEnd ? Math.min(call.endBy, deadline) : call.endBy;
     return next({ ...call, signal: watch, deadline, endBy }).then((outcome) => watch.settled(outcome));
   });

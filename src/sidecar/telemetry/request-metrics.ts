@@ -3,6 +3,7 @@ import type { Meter, ObservableResult } from "@opentelemetry/api";
 import type { Direction } from "../../policy/matching.ts";
 import { bound } from "../../telemetry/bound.ts";
 import { type Ended, type Logged, PROTOCOLS } from "../../transports/proxy/entry.ts";
+import type { Exchange } from "../../wire/wire.ts";
 import type { ReloadStatus } from "../reload/reload.ts";
 
 /** What is counted of one listener. */
@@ -35,11 +36,20 @@ interface Tally {
   sent: number;
 }
 
+/** By the version of the request, the hundreds of the status (0: no head was sent), and the flag. */
+type Tallies = { readonly [V in Exchange["version"]]: readonly Map<string, Tally>[] };
+
+function newTallies(): Tallies {
+  const byHundreds = (): Map<string, Tally>[] => Array.from({ length: 6 }, () => new Map<string, Tally>());
+  return { "1.0": byHundreds(), "1.1": byHundreds(), "2": byHundreds() };
+}
+
 /** More than a shim has of combinations; beyond, a peer that makes up methods or the like costs no memory. */
 const MOST_TALLIES = 500;
 
 export function newRequestMetrics(meter: Meter, observed: Observed): RequestMetrics {
-  const tallies = new Map<string, Tally>();
+  const tallies: Tally[] = [];
+  const tallyOf: { readonly [D in Direction]: Tallies } = { outbound: newTallies(), inbound: newTallies() };
   const gauge = (name: string, description: string, unit: string, observe: (result: ObservableResult) => void): void =>
     meter.createObservableGauge(name, { description, unit }).addCallback(observe);
   const counter = (name: string, description: string, unit: string, observe: (result: ObservableResult) => void): void =>
@@ -47,7 +57,7 @@ export function newRequestMetrics(meter: Meter, observed: Observed): RequestMetr
   const eachTally =
     (value: (tally: Tally) => number) =>
     (result: ObservableResult): void => {
-      for (const tally of tallies.values()) result.observe(value(tally), tally.attributes);
+      for (const tally of tallies) result.observe(value(tally), tally.attributes);
     };
 
   counter(
@@ -101,14 +111,16 @@ export function newRequestMetrics(meter: Meter, observed: Observed): RequestMetr
 
   return {
     record: ({ exchange, received }, { status, why, sent, tookMs }, direction) => {
-      const protocol = PROTOCOLS[exchange.version];
-      const responseClass = classOf(status);
-      const key = `${direction} ${protocol} ${responseClass} ${why.flag}`;
-      let tally = tallies.get(key);
+      const hundreds = status >= 100 && status < 600 ? Math.floor(status / 100) : 0;
+      const known = tallyOf[direction][exchange.version][hundreds];
+      let tally = known?.get(why.flag);
       if (tally === undefined) {
-        if (tallies.size >= MOST_TALLIES) return;
-        const attributes = { direction, protocol, response_code_class: responseClass, response_flags: why.flag };
-        tallies.set(key, (tally = { attributes, requests: 0, received: 0, sent: 0 }));
+        if (tallies.length >= MOST_TALLIES) return;
+        const response_code_class = hundreds === 0 ? "0" : `${hundreds}xx`;
+        const attributes = { direction, protocol: PROTOCOLS[exchange.version], response_code_class, response_flags: why.flag };
+        tally = { attributes, requests: 0, received: 0, sent: 0 };
+        tallies.push(tally);
+        known?.set(why.flag, tally);
       }
       tally.requests++;
       tally.received += received;
@@ -117,6 +129,3 @@ export function newRequestMetrics(meter: Meter, observed: Observed): RequestMetr
     },
   };
 }
-
-/** `2xx`; `0` where no head was sent. */
-const classOf = (status: number): string => (status >= 100 && status < 600 ? `${Math.floor(status / 100)}xx` : "0");

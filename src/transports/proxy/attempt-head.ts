@@ -35,8 +35,9 @@ const schemeOf = ({ protocol }: URL): "http" | "https" => (protocol === "https:"
 
 const NEVER = Number.POSITIVE_INFINITY;
 
-function fieldsOf(call: Call, { request, fields: common, context }: ProxyPayload, nth: number, span: AttemptSpan | undefined): Fields {
-  const fields = common.slice();
+function fieldsOf(call: Call, payload: ProxyPayload, nth: number, span: AttemptSpan | undefined): Fields {
+  const { request, context } = payload;
+  const fields = payload.attemptFields();
   if (span !== undefined && span.fields.length > 0) for (const [name, value] of span.fields) fields.push(name, value);
   else for (const one of request.trace) fields.push(one);
   for (let field = call.added; field !== undefined; field = field.before) {

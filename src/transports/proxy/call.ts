@@ -1,5 +1,4 @@
 // The call that an exchange makes: what layers see of it, what its attempts send, and what its client gets in the end.
-import { randomUUID } from "node:crypto";
 import { type Call, type CallRecord, type Metadata, newCall } from "../../call/call.ts";
 import { Messages } from "../../call/messages.ts";
 import type { Orders } from "../../call/orders.ts";
@@ -28,6 +27,7 @@ import { Intake } from "./intake.ts";
 import { ordersOf } from "./orders.ts";
 import type { ProxyPayload } from "./payload.ts";
 import type { Request } from "./request.ts";
+import { newRequestId } from "./request-id.ts";
 import { passedOn } from "./response.ts";
 import { continued, crossed, outcomeField, unseen, untilThen } from "./seam.ts";
 import { sendProxied } from "./send.ts";
@@ -41,7 +41,6 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
   readonly exchange: Exchange;
   readonly request: Request;
   readonly to: Destination;
-  readonly fields: Fields;
   readonly bodyless: boolean;
   readonly messages: Messages<Uint8Array> | undefined;
   readonly orders: Orders | undefined;
@@ -53,7 +52,10 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
   received = 0;
   readonly far: FarCall | undefined;
   readonly #ruled: Ruled | undefined;
-  readonly #intake: Intake | undefined;
+  /** What all attempts send; the first of them adds to it behind that. */
+  readonly #fields: string[];
+  readonly #length: number;
+  readonly intake: Intake | undefined;
   #call: Call | undefined = undefined;
   #overflowed: ((call: Call, bytes: number) => void) | undefined = undefined;
   #delivery: Delivery | undefined = undefined;
@@ -75,23 +77,21 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
     this.bodyless = exchange.bodyless;
     const bytes = head.upgrade !== undefined || head.method === "CONNECT"; // that may come behind a switch
     this.messages = this.bodyless && !bytes ? undefined : new Messages(context.pool);
-    this.#intake = this.messages === undefined ? undefined : new Intake(exchange, this.messages, () => this.#outgrown());
-    this.requestId = request.requestId ?? randomUUID();
-    this.fields = requestFields(exchange, request, context, this.requestId, trusted);
+    this.intake = this.messages === undefined ? undefined : new Intake(exchange, this.messages, this);
+    this.requestId = request.requestId ?? newRequestId();
+    this.#fields = requestFields(exchange, request, context, this.requestId, trusted);
+    this.#length = this.#fields.length;
     this.far = far;
     this.orders = far === undefined && trusted && envoy !== undefined ? ordersOf(envoy) : undefined;
-    const method = isGrpc ? head.path.slice(1) : head.method;
-    this.record = newRecord(ruled ?? STRAIGHT, isGrpc ? "grpc" : "http", target, method, env.now(), context.direction);
-    const caller = { request, intake: this.#intake, bodyless: this.bodyless, pool: context.pool, cut: (why: Signal) => this.#cut(why) };
-    this.incoming = context.direction === "inbound" ? newIncoming(caller) : undefined;
+    this.record = newRecord(ruled ?? STRAIGHT, isGrpc ? "grpc" : "http", target, request.method, env.now(), context.direction);
+    this.incoming = context.direction === "inbound" ? newIncoming(this) : undefined;
     if (far !== undefined) continued(this.record, far);
   }
 
   start(trusted: boolean): void {
     const { door } = this.context;
     const deadline = this.far === undefined ? this.#deadline(trusted) : untilThen(this.request, door.env.now());
-    const known = { record: this.record, metadata: this, signal: this, payload: this, send: sendProxied, deadline };
-    const fresh = newCall({ ...known, idempotent: undefined, idempotencyKey: undefined });
+    const fresh = newCall({ record: this.record, metadata: this, signal: this, payload: this, send: sendProxied, deadline });
     const call = (this.#call = this.far === undefined ? fresh : crossed(fresh, this.far, door.env.now()));
     try {
       if (this.#ruled === undefined) void sendProxied(call).then((outcome) => this.conclude(outcome));
@@ -106,13 +106,13 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
 
   data(chunk: Uint8Array): void {
     this.received += chunk.byteLength;
-    if (this.#intake === undefined || this.#over) return;
-    this.#intake.take(chunk);
+    if (this.intake === undefined || this.#over) return;
+    this.intake.take(chunk);
   }
 
   end(trailers: Fields): void {
     this.trailers = trailers.length === 0 ? NO_FIELDS : passedOn(trailers);
-    this.#intake?.end();
+    this.intake?.end();
   }
 
   broken(why: Break): void {
@@ -149,10 +149,14 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
     return name === ":path" ? this.request.head.path : valueOf(this.request.head.fields, name);
   }
 
-  // what attempts tell
+  // what attempts ask and tell
+
+  attemptFields(): string[] {
+    return this.#fields.length === this.#length ? this.#fields : this.#fields.slice(0, this.#length);
+  }
 
   begun(): void {
-    this.#intake?.begin();
+    this.intake?.begin();
   }
 
   informed({ status, fields }: ResponseHead): void {
@@ -175,10 +179,13 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
     }
     if (outcome.reply !== undefined || !(response instanceof Attempt))
       return this.#reply(this.#told(replyTo(outcome, this.record), outcome));
-    const why = whyDelivered(outcome, this.record);
-    const delivery = new Delivery(this, response, (cut) => this.#finish(cut ?? why, delivery.status, delivery.sent));
-    this.#delivery = delivery;
-    delivery.begin(outcome);
+    this.#delivery = new Delivery(this, response, whyDelivered(outcome, this.record));
+    this.#delivery.begin(outcome);
+  }
+
+  /** The delivery is over. */
+  delivered(why: Why, { status, sent }: Delivery): void {
+    this.#finish(why, status, sent);
   }
 
   get left(): boolean {
@@ -195,12 +202,12 @@ export class ProxyCall extends Abort implements Receiver, Metadata, ProxyPayload
   }
 
   /** The client is told no more of the answer, which comes to its end for the record. */
-  #cut(signal: Signal): void {
+  cut(signal: Signal): void {
     this.#delivery?.cut(abortedOutcome(signal, true));
     this.#delivery?.attempt.drop();
   }
 
-  #outgrown(): void {
+  outgrown(): void {
     if (this.#call !== undefined) this.#overflowed?.(this.#call, this.messages?.bytes ?? 0);
   }
 

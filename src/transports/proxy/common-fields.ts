@@ -5,10 +5,10 @@ import { dateNow } from "./date.ts";
 import type { Request } from "./request.ts";
 import type { Response } from "./response.ts";
 
-/** `trusted`: what the client says of whom it speaks for counts. */
+/** Makes them of the list that the request was read into. `trusted`: what the client says of whom it speaks for counts. */
 export function requestFields(exchange: Exchange, request: Request, context: Context, requestId: string, trusted: boolean): string[] {
   const { remoteAddress } = exchange.connection;
-  const fields = request.plain.slice();
+  const fields = request.plain;
   const via = context.viaOf[exchange.version];
   fields.push("x-request-id", requestId, "via", request.via === undefined ? via : `${request.via}, ${via}`);
   const before = request.forwardedFor;
@@ -23,9 +23,9 @@ export function requestFields(exchange: Exchange, request: Request, context: Con
 /** Only these two count the proxies on their way (RFC 9110, 7.6.2). */
 export const counts = ({ head: { method } }: Request): boolean => method === "OPTIONS" || method === "TRACE";
 
-/** `version`: what the response came in. */
+/** Makes them of the list that the response was read into. `version`: what it came in. */
 export function responseFields(response: Response, context: Context, requestId: string, version: "1.1" | "2", serviceMs: number): string[] {
-  const fields = response.plain.slice();
+  const fields = response.plain;
   const via = context.viaOf[version];
   fields.push("via", response.via === undefined ? via : `${response.via}, ${via}`, "x-request-id", requestId);
   fields.push("x-envoy-upstream-service-time", String(Math.round(serviceMs)));

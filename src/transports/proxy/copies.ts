@@ -6,7 +6,7 @@ import type { Sink } from "./relay.ts";
 
 /** The payload with the same body, which nobody waits for. */
 export function copyOf(payload: ProxyPayload, chunks: readonly Uint8Array[]): ProxyPayload {
-  const { context, request, to, fields, trailers } = payload;
+  const { context, request, to, trailers } = payload;
   const bodyless = chunks.length === 0;
   const messages = bodyless ? undefined : new Messages<Uint8Array>(context.pool);
   for (const chunk of chunks) messages?.write(chunk, chunk.byteLength, undefined);
@@ -15,7 +15,7 @@ export function copyOf(payload: ProxyPayload, chunks: readonly Uint8Array[]): Pr
     context,
     request,
     to,
-    fields,
+    attemptFields: () => payload.attemptFields(),
     bodyless,
     messages,
     trailers: bodyless ? NO_FIELDS : trailers,

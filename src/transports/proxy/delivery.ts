@@ -30,6 +30,8 @@ export interface Client {
   readonly left: boolean;
   /** Its own deadline has passed. */
   readonly expired: boolean;
+  /** The delivery is over. */
+  delivered(why: Why, delivery: Delivery): void;
 }
 
 /** A class, since there is one for every call. */
@@ -40,13 +42,14 @@ export class Delivery implements Sink {
   sent = 0;
   grpcStatus: number | undefined = undefined;
   readonly #client: Client;
-  readonly #over: (cut: Why | undefined) => void;
+  readonly #why: Why;
 
-  constructor(client: Client, attempt: Attempt, over: (cut: Why | undefined) => void) {
+  /** `why`: what was out of order before, if nothing is from now on. */
+  constructor(client: Client, attempt: Attempt, why: Why) {
     this.#client = client;
     this.attempt = attempt;
     this.status = attempt.response?.status ?? 0;
-    this.#over = over;
+    this.#why = why;
   }
 
   begin(outcome: Outcome<unknown>): void {
@@ -92,7 +95,7 @@ export class Delivery implements Sink {
 
   cut(cut: Failure<never>): void {
     const { exchange, request, record, left, expired } = this.#client;
-    if (left) return this.#over(CLIENT_LEFT);
+    if (left) return this.#client.delivered(CLIENT_LEFT, this);
     if (request.isGrpc && this.grpcStatus === undefined) {
       const { code, message } = expired ? { code: Code.DEADLINE_EXCEEDED, message: "the client's deadline has passed" } : told(cut, record);
       exchange.end(statusFields(code, message));
@@ -110,7 +113,7 @@ export class Delivery implements Sink {
     const { record } = this.#client;
     const { grpcStatus } = this;
     if (grpcStatus !== undefined && grpcStatus !== Code.OK && record.cameOut === "ok") record.cameOut = `ok, then ${nameOf(grpcStatus)}`;
-    this.#over(cut);
+    this.#client.delivered(cut ?? this.#why, this);
   }
 }
 

@@ -33,7 +33,7 @@ export function statusIn(trailers: Fields): RpcStatus | undefined {
 export const rpcStatus = (code: number, details: string): RpcStatus => ({ code, details, metadata: undefined });
 
 /** What is no number is not known (2). */
-export const codeIn = (value: string): number => (/^\d{1,4}$/.test(value) ? Number(value) : 2);
+export const codeIn = (value: string): number => (value === "0" ? 0 : /^\d{1,4}$/.test(value) ? Number(value) : 2);
 
 export function decoded(message: string): string {
   try {

@@ -20,9 +20,9 @@ export interface Caller {
   readonly request: Request;
   readonly intake: Intake | undefined;
   readonly bodyless: boolean;
-  readonly pool: Pool;
+  readonly context: { readonly pool: Pool };
   /** Breaks off the answer that is being sent to it. */
-  readonly cut: (signal: Signal) => void;
+  cut(signal: Signal): void;
 }
 
 export interface ProxyIncoming extends Incoming {
@@ -30,8 +30,10 @@ export interface ProxyIncoming extends Incoming {
   over(letGo: () => void): void;
 }
 
-export function newIncoming({ request, intake, bodyless, pool, cut }: Caller): ProxyIncoming {
-  const { head, isGrpc } = request;
+export function newIncoming(caller: Caller): ProxyIncoming {
+  const { intake, bodyless } = caller;
+  const { head, isGrpc } = caller.request;
+  const { pool } = caller.context;
   /** Bytes that are counted in the pool. */
   let counted = 0;
   let read: Promise<WholeBody> | undefined;
@@ -71,7 +73,7 @@ export function newIncoming({ request, intake, bodyless, pool, cut }: Caller): P
       });
       return (outcome) => answered(outcome, recording, most);
     },
-    cut,
+    cut: (signal) => caller.cut(signal),
     replay: ({ ...answer }) =>
       isGrpc ? rpcOutcome(answer) : httpOutcome(new Replayed(answer), answer.status, undefined, undefined, nothing),
     over: (then) => {

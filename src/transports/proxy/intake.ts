@@ -12,37 +12,43 @@ export interface Gatherer {
   end(): void;
 }
 
+export interface Overflowed {
+  /** The body did not fit any more, and what attempt there is has been committed. */
+  outgrown(): void;
+}
+
 /** A class, since there is one for every body. */
 export class Intake {
   readonly #exchange: Exchange;
   readonly #messages: Messages<Uint8Array>;
-  readonly #overflowed: () => void;
-  /** What came before the first attempt: only then is it known how much is to be kept. */
-  #early: Uint8Array[] | undefined = [];
+  readonly #owner: Overflowed;
+  /** There is an attempt: only then is it known how much is to be kept. */
+  #begun = false;
+  /** What came before. */
+  #early: Uint8Array[] | undefined = undefined;
   #gatherer: Gatherer | undefined = undefined;
   #ended = false;
   /** Sizes of the chunks that wait for an attempt, and their sum. */
-  readonly #waiting: number[] = [];
+  #waiting: number[] | undefined = undefined;
   #bytes = 0;
   #paused = false;
-  readonly #written = (): void => this.#taken();
+  #written: (() => void) | undefined = undefined;
 
-  /** `overflowed`: the body did not fit any more, and what attempt there is has been committed. */
-  constructor(exchange: Exchange, messages: Messages<Uint8Array>, overflowed: () => void) {
+  constructor(exchange: Exchange, messages: Messages<Uint8Array>, owner: Overflowed) {
     this.#exchange = exchange;
     this.#messages = messages;
-    this.#overflowed = overflowed;
+    this.#owner = owner;
   }
 
   take(chunk: Uint8Array): void {
     const size = chunk.byteLength;
-    if (this.#early === undefined && this.#messages.fits(size)) {
+    if (this.#begun && this.#messages.fits(size)) {
       this.#messages.write(chunk, size, undefined);
       return;
     }
     this.#bytes += size;
-    if (this.#early === undefined) this.#write(chunk);
-    else this.#early.push(chunk);
+    if (this.#begun) this.#write(chunk);
+    else (this.#early ??= []).push(chunk);
     if (this.#gatherer?.chunk(chunk) === true) return;
     this.#gatherer = undefined;
     if (this.#bytes <= MOST_WAITING || this.#paused) return;
@@ -54,13 +60,13 @@ export class Intake {
     this.#ended = true;
     this.#gatherer?.end();
     this.#gatherer = undefined;
-    if (this.#early === undefined) this.#messages.end();
+    if (this.#begun) this.#messages.end();
   }
 
   /** All that comes is shown to it, and taken without a pause while it wants more. False: an attempt has had of it already. */
   gather(gatherer: Gatherer): boolean {
-    if (this.#early === undefined) return false;
-    if (!this.#early.every((chunk) => gatherer.chunk(chunk))) return true;
+    if (this.#begun) return false;
+    if (this.#early?.every((chunk) => gatherer.chunk(chunk)) === false) return true;
     if (this.#ended) gatherer.end();
     else this.#gatherer = gatherer;
     if (this.#paused) this.#goOn();
@@ -69,22 +75,22 @@ export class Intake {
 
   /** An attempt is there to take it. */
   begin(): void {
-    const early = this.#early;
-    if (early === undefined) return;
+    if (this.#begun) return;
+    this.#begun = true;
+    for (const chunk of this.#early ?? []) this.#write(chunk);
     this.#early = undefined;
-    for (const chunk of early) this.#write(chunk);
     if (this.#ended) this.#messages.end();
   }
 
   #write(chunk: Uint8Array): void {
     const size = chunk.byteLength;
-    this.#waiting.push(size);
-    if (this.#messages.write(chunk, size, this.#written)) this.#overflowed();
+    (this.#waiting ??= []).push(size);
+    if (this.#messages.write(chunk, size, (this.#written ??= () => this.#taken()))) this.#owner.outgrown();
   }
 
   /** The oldest chunk that waits has been taken. */
   #taken(): void {
-    this.#bytes -= this.#waiting.shift() ?? 0;
+    this.#bytes -= this.#waiting?.shift() ?? 0;
     if (this.#paused && this.#bytes <= MOST_WAITING / 2) this.#goOn();
   }
 

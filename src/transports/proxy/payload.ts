@@ -10,8 +10,8 @@ export interface ProxyPayload extends Payload {
   readonly request: Request;
   /** Where it goes unless a layer says otherwise. */
   readonly to: Destination;
-  /** The fields that all attempts send. */
-  readonly fields: Fields;
+  /** The fields that all attempts send, as a list of its own for each of them to add to. */
+  attemptFields(): string[];
   /** There is no body, so the head is all. */
   readonly bodyless: boolean;
   /** Its body, or what comes after a switch of protocols; `undefined`: neither will come. */

@@ -1,5 +1,4 @@
 // The proxy: an exchange becomes a call, which goes through the policy that it matches; or gets an answer at once.
-import { randomUUID } from "node:crypto";
 import { Code } from "../../call/codes.ts";
 import type { Destination, Exchange } from "../../wire/wire.ts";
 import type { Ruled } from "../door.ts";
@@ -11,6 +10,7 @@ import { counts } from "./common-fields.ts";
 import type { Context, ProxySettings } from "./context.ts";
 import { ANSWERED, LOOP, NOT_HTTP } from "./flags.ts";
 import { type LocalReply, noPolicyReply, ownReply } from "./local-reply.ts";
+import { newRequestId } from "./request-id.ts";
 import { readRequest, type Request } from "./request.ts";
 import { overSeam, RAN } from "./seam.ts";
 import { matchedPath, type Site, siteOf } from "./site.ts";
@@ -79,8 +79,8 @@ const leadsNowhere = ({ door, allowAny }: Context, { host }: Site, trusted: bool
 const tunnelTo = (authority: string): Destination => ({ origin: new URL(`http://${authority}`), version: "1.1", tunnel: true });
 
 /** The policy that the call goes through. */
-function ruledFor({ door, direction }: Context, { head, isGrpc }: Request, { host }: Site): Ruled | undefined {
-  return isGrpc ? door.findRpc(host, head.path.slice(1), direction) : door.find(host, matchedPath(head.path), head.method, direction);
+function ruledFor({ door, direction }: Context, { head, method, isGrpc }: Request, { host }: Site): Ruled | undefined {
+  return isGrpc ? door.findRpc(host, method, direction) : door.find(host, matchedPath(head.path), method, direction);
 }
 
 /** The answer of the last proxy on the way of an OPTIONS or a TRACE (RFC 9110, 7.6.2): a TRACE is told what it asked, without its secrets. */
@@ -99,7 +99,7 @@ const SECRET = /^(?:authorization|cookie|proxy-authorization)$/i;
 
 function refuse(context: Context, exchange: Exchange, request: Request, reply: LocalReply): void {
   const began = context.door.env.now();
-  const requestId = request.requestId ?? randomUUID();
+  const requestId = request.requestId ?? newRequestId();
   const { status, bytes } = answer(exchange, request, context, requestId, reply);
   if (context.onOver === undefined) return;
   const tookMs = context.door.env.now() - began;

@@ -4,8 +4,10 @@ import { Kind, nameOf, nominatedBy, without } from "./field-names.ts";
 
 export interface Request {
   readonly head: RequestHead;
-  /** What goes on as it is. */
-  readonly plain: Fields;
+  /** HTTP's method, or an RPC's: `payments.v1.Payments/Charge`. */
+  readonly method: string;
+  /** What goes on as it is; a list for whoever sends it to add to. */
+  readonly plain: string[];
   /** W3C trace context; empty where there is none. */
   readonly trace: Fields;
   /** Envoy's fields, names in lower case; `undefined`: none. */
@@ -32,7 +34,13 @@ export const isGrpcType = (type: string | undefined): boolean =>
 export function readRequest({ head }: Pick<Exchange, "head">): Request {
   const { fields } = head;
   const plain: string[] = [];
-  const noted: Record<string, string | undefined> = {};
+  let requestId: string | undefined;
+  let via: string | undefined;
+  let forwardedFor: string | undefined;
+  let forwardedProto: string | undefined;
+  let grpcTimeout: string | undefined;
+  let previousAttempts: string | undefined;
+  let maxForwards: string | undefined;
   let trace: string[] | undefined;
   let connection: string[] | undefined;
   let envoy: Map<string, string> | undefined;
@@ -46,28 +54,37 @@ export function readRequest({ head }: Pick<Exchange, "head">): Request {
     else if (kind === Kind.SEEN) {
       if (lower === "content-type") type = value;
       plain.push(spelling, value);
-    } else if (kind === Kind.NOTED) noted[lower] = joined(noted[lower], value);
-    else if (kind === Kind.CONNECTION) (connection ??= []).push(value);
+    } else if (kind === Kind.NOTED) {
+      if (lower === "x-request-id") requestId = joined(requestId, value);
+      else if (lower === "via") via = joined(via, value);
+      else if (lower === "x-forwarded-for") forwardedFor = joined(forwardedFor, value);
+      else if (lower === "x-forwarded-proto") forwardedProto = joined(forwardedProto, value);
+      else if (lower === "grpc-timeout") grpcTimeout = joined(grpcTimeout, value);
+      else if (lower === "grpc-previous-rpc-attempts") previousAttempts = joined(previousAttempts, value);
+      else if (lower === "max-forwards") maxForwards = joined(maxForwards, value);
+    } else if (kind === Kind.CONNECTION) (connection ??= []).push(value);
     else if (kind === Kind.TRACE) (trace ??= []).push(lower, value);
     else if (kind === Kind.ENVOY) (envoy ??= new Map<string, string>()).set(lower, joined(envoy.get(lower), value));
     else if (kind === Kind.PREMESH) (premesh ??= new Map<string, string>()).set(lower, joined(premesh.get(lower), value));
   }
   const nominated = connection === undefined ? undefined : nominatedBy(connection);
-  if (nominated !== undefined) for (const name of nominated) noted[name] = undefined;
+  const kept = (name: string, value: string | undefined): string | undefined => (nominated?.has(name) === true ? undefined : value);
+  const isGrpc = head.method === "POST" && isGrpcType(type);
   return {
     head,
+    method: isGrpc ? head.path.slice(1) : head.method,
     plain: nominated === undefined ? plain : without(plain, nominated),
     trace: trace === undefined ? NOTHING : nominated === undefined ? trace : without(trace, nominated),
     envoy,
     premesh,
-    requestId: noted["x-request-id"],
-    via: noted["via"],
-    forwardedFor: noted["x-forwarded-for"],
-    forwardedProto: noted["x-forwarded-proto"],
-    grpcTimeout: noted["grpc-timeout"],
-    previousAttempts: numeral(noted["grpc-previous-rpc-attempts"]) ?? 0,
-    maxForwards: numeral(noted["max-forwards"]),
-    isGrpc: head.method === "POST" && isGrpcType(type),
+    requestId: kept("x-request-id", requestId),
+    via: kept("via", via),
+    forwardedFor: kept("x-forwarded-for", forwardedFor),
+    forwardedProto: kept("x-forwarded-proto", forwardedProto),
+    grpcTimeout: kept("grpc-timeout", grpcTimeout),
+    previousAttempts: numeral(kept("grpc-previous-rpc-attempts", previousAttempts)) ?? 0,
+    maxForwards: numeral(kept("max-forwards", maxForwards)),
+    isGrpc,
   };
 }
 

@@ -1,12 +1,13 @@
 // Response: the head of an upstream's response, read once: what of it goes on to the client, and what the layers are to know.
+import type { Head } from "../../call/outcome.ts";
 import type { Fields, ResponseHead } from "../../wire/wire.ts";
-import { Kind, nameOf, nominatedBy, without } from "./field-names.ts";
+import { Kind, nameOf, nominatedBy, valueOf, without } from "./field-names.ts";
 import { isGrpcType } from "./request.ts";
 
-export interface Response {
+export interface Response extends Head {
   readonly status: number;
-  /** What goes on as it is. */
-  readonly plain: Fields;
+  /** What goes on as it is; a list for whoever sends it to add to. */
+  readonly plain: string[];
   /** What a proxy says anew to its clients; the other side of a seam, which is none, gets it as it is. */
   readonly replaced: Fields;
   readonly via: string | undefined;
@@ -64,7 +65,13 @@ export function readResponse({ status, fields }: ResponseHead): Response {
     grpcStatus,
     grpcMessage,
     pushback: pushback ?? NONE,
+    get: valueIn,
   };
+}
+
+/** For layers that ask. One function for all responses. */
+function valueIn(this: Response, name: string): string | undefined {
+  return valueOf(this.plain, name);
 }
 
 const isPassed = (spelling: string): boolean => {
