@@ -1,7 +1,7 @@
 // The shim as one file and as a binary: each runs where no package is installed, modules of policies included.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test, type TestContext } from "node:test";
@@ -15,6 +15,13 @@ import { openUpstream } from "../harness/upstream.ts";
 // Far from any node_modules.
 const folder = mkdtempSync(join(tmpdir(), "premesh-one-file-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
+
+test("of each part of OpenTelemetry one version is installed, so that the shim has none twice", () => {
+  const { packages } = JSON.parse(readFileSync(new URL("../../package-lock.json", import.meta.url), "utf8")) as { packages: object }; // the cast: npm's own file
+  const parts = Object.keys(packages).flatMap((path) => /@opentelemetry\/(?:core|resources|otlp-[\w-]+|sdk-[\w-]+)$/.exec(path)?.[0] ?? []);
+  assert.deepEqual(parts, [...new Set(parts)]);
+  assert.ok(parts.length > 5);
+});
 
 /** A module of policies that imports premesh, which is installed nowhere around it. */
 function policiesFor(endpoint: string): string {
