@@ -10,8 +10,8 @@ export function newHttp2Client(dial: Dial, limits: Limits, deadlines: Deadlines)
   const pools = new Map<string, Pool>();
   let closed: (() => void) | undefined;
 
-  function emptied(key: string): void {
-    pools.delete(key);
+  function emptied(key: string, pool: Pool | undefined): void {
+    if (pool === pools.get(key)) pools.delete(key);
     if (pools.size === 0) closed?.();
   }
 
@@ -21,8 +21,8 @@ export function newHttp2Client(dial: Dial, limits: Limits, deadlines: Deadlines)
       const key = `${origin.protocol}//${socketPath ?? origin.host} ${name}`;
       let pool = pools.get(key);
       if (pool === undefined) {
-        pool = newPool(dial, { origin, socketPath, name, protocols: ["h2"] }, limits, deadlines, () => emptied(key));
-        pools.set(key, pool);
+        const made = newPool(dial, { origin, socketPath, name, protocols: ["h2"] }, limits, deadlines, () => emptied(key, made));
+        pools.set(key, (pool = made));
       }
       const request = new Http2Request(head, ended, receiver, pool);
       if (closed === undefined) pool.send(request);

@@ -73,7 +73,7 @@ export class Http2Exchange extends Flow implements Exchange, Waiting {
     const switching = upgrade !== undefined && head.status === 101;
     this.responded = true;
     this.#tunnel = switching || (method === "CONNECT" && head.status >= 200 && head.status < 300);
-    const over = ended || method === "HEAD" || BODYLESS.has(head.status);
+    const over = ended || method === "HEAD" || (!this.#tunnel && BODYLESS.has(head.status));
     // what a 101 says to an Upgrade is a 2xx here (RFC 8441, 5); HTTP has no status above 599
     const status = switching ? 200 : head.status > 599 ? 502 : head.status;
     this.#sendHead(status, switching ? without(head.fields, "sec-websocket-accept") : head.fields, over);

@@ -1,6 +1,6 @@
 // Flow: an HTTP/2 stream, as both of its ends have it: the message that comes in, to its receiver as it can take it, and how the stream breaks off.
 import { type Break, type BreakReason, type Fields, NO_FIELDS, type Receiver, type Stream } from "../wire.ts";
-import { breakBy, codeOf, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR } from "./codes.ts";
+import { breakBy, codeOf, INTERNAL_ERROR, PROTOCOL_ERROR } from "./codes.ts";
 import { areTrailers } from "./fields.ts";
 import { Held } from "./held.ts";
 import { Outgoing } from "./outgoing.ts";
@@ -31,6 +31,7 @@ export abstract class Flow extends Outgoing implements Stream, Carried {
   #taken = 0;
 
   reset(why: BreakReason): void {
+    this.#untold = undefined;
     this.silence();
     this.close(codeOf(why));
   }
@@ -53,8 +54,11 @@ export abstract class Flow extends Outgoing implements Stream, Carried {
   protected tellTo(receiver: Receiver): void {
     this.#receiver = receiver;
     const broken = this.#untold;
-    if (broken !== undefined) queueMicrotask(() => receiver.broken(broken));
-    else if (this.#held !== undefined || this.come) queueMicrotask(() => this.#give());
+    if (broken !== undefined) {
+      queueMicrotask(() => {
+        if (this.#untold === broken) receiver.broken(broken);
+      });
+    } else if (this.#held !== undefined || this.come) queueMicrotask(() => this.#give());
   }
 
   protected get silent(): boolean {
@@ -89,8 +93,10 @@ export abstract class Flow extends Outgoing implements Stream, Carried {
 
   /** Trailers have come. */
   protected trailed(list: string[], fault: string, ended: boolean): void {
-    if (fault === "too-large" || fault === "too-many") this.fail({ why: "too-large" });
-    else if (fault !== "" || !ended || !areTrailers(list)) this.faulty(PROTOCOL_ERROR, "trailers that are not allowed");
+    if (fault === "too-large" || fault === "too-many") {
+      this.fail({ why: "too-large" });
+      this.link?.blame();
+    } else if (fault !== "" || !ended || !areTrailers(list)) this.faulty(PROTOCOL_ERROR, "trailers that are not allowed");
     else this.finished(list);
   }
 
@@ -135,7 +141,7 @@ export abstract class Flow extends Outgoing implements Stream, Carried {
   }
 
   protected override over(): void {
-    this.link?.leave(this, NO_ERROR);
+    this.link?.leave(this);
   }
 
   protected override drained(): void {

@@ -5,6 +5,7 @@ import type { Limits } from "../limits.ts";
 import type { Break } from "../wire.ts";
 import type { Allowance } from "./allowance.ts";
 import { ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, NO_ERROR, PROTOCOL_ERROR, STREAM_CLOSED } from "./codes.ts";
+import { Cut } from "./cut.ts";
 import { FIRST_WINDOW, INITIAL_WINDOW_SIZE, MAX_HEADER_LIST_SIZE } from "./frames.ts";
 import { Encoder } from "./hpack/encoder.ts";
 import { Output } from "./output.ts";
@@ -12,9 +13,6 @@ import { PeerSettings } from "./peer-settings.ts";
 import { Reader } from "./reader.ts";
 import type { Carried, Carrier, Told } from "./roles.ts";
 import { Sender } from "./sender.ts";
-
-/** Streams that we have reset, and whose frames may still be on their way. */
-const MOST_RESET = 1_024;
 
 /** A class, as both ends of a connection are one, and each connection has it. */
 export abstract class Link implements Carrier, Told, Waiting {
@@ -33,15 +31,17 @@ export abstract class Link implements Carrier, Told, Waiting {
   protected readonly streams = new Map<number, Carried>();
   /** The highest id of a stream that there was. */
   protected lastId = 0;
+  /** The highest of those that the peer has opened and we have looked at: what a GOAWAY says. */
+  protected lastTaken = 0;
   readonly #resets: Allowance;
   readonly #reader: Reader;
-  readonly #reset = new Set<number>();
-  /** Up to which id what was reset is forgotten. */
-  #forgotten = 0;
+  readonly #cut = new Cut();
   #held = false;
   #stallsAt = Infinity;
   #headAt = Infinity;
   #phaseAt = Infinity;
+  /** Until when it is read at most, once it is over. */
+  #lingersTo = Infinity;
 
   /** `resets`: how often the peer may make us reset a stream. */
   constructor(socket: Duplex, limits: Limits, deadlines: Deadlines, resets: Allowance) {
@@ -51,6 +51,7 @@ export abstract class Link implements Carrier, Told, Waiting {
     this.#resets = resets;
     this.out = new Output(socket, {
       blocked: () => {
+        if (this.#stallsAt !== Infinity) return; // what is added to what waits does not make it go
         this.#stallsAt = deadlines.after(limits.stallMs);
         this.#due();
       },
@@ -68,8 +69,8 @@ export abstract class Link implements Carrier, Told, Waiting {
   protected abstract took(): void;
   /** The time that {@link wait} has set is over. */
   protected abstract expired(): void;
-  /** A stream is gone, with the code of its reset; `byPeer`: it was the peer who has reset it. */
-  protected abstract left(flow: Carried, code: number, byPeer: boolean): void;
+  /** A stream is gone; `byPeer`: it was the peer who has reset it. */
+  protected abstract left(flow: Carried, byPeer: boolean): void;
   /** The connection is gone. */
   protected abstract gone(why: Break): void;
   /** Whether a stream of this id was left out by the peer. */
@@ -92,6 +93,7 @@ export abstract class Link implements Carrier, Told, Waiting {
 
   protected read(chunk: Buffer): void {
     this.#reader.read(chunk);
+    if (this.dead) this.#linger();
     if (this.#held || this.dead || this.out.waiting <= this.limits.waitingBytes || !this.out.full) return;
     this.#held = true; // who does not read what we send is not read either
     this.socket.pause();
@@ -106,30 +108,30 @@ export abstract class Link implements Carrier, Told, Waiting {
     flow.takenBy(this, id);
   }
 
-  leave(flow: Carried, code: number, byPeer = false): void {
+  leave(flow: Carried, byPeer = false): void {
     if (!this.streams.delete(flow.id)) return;
     this.sender.forget(flow);
     this.#reader.leave(flow);
-    this.left(flow, code, byPeer);
+    this.left(flow, byPeer);
   }
 
   reset(flow: Carried, code: number): void {
     if (this.dead || this.at(flow.id) !== flow) return;
     this.resetId(flow.id, code);
-    this.leave(flow, code);
+    this.leave(flow);
   }
 
   protected resetId(id: number, code: number): void {
     this.out.reset(id, code);
-    this.#reset.add(id);
-    if (this.#reset.size <= MOST_RESET) return;
-    const [oldest = 0] = this.#reset;
-    this.#reset.delete(oldest);
-    this.#forgotten = Math.max(this.#forgotten, oldest);
+    this.#cut.add(id);
+  }
+
+  crossed(id: number): boolean {
+    return this.#cut.cross(id);
   }
 
   lateCode(id: number): number {
-    if (id <= this.#forgotten || this.#reset.has(id)) return NO_ERROR;
+    if (this.#cut.has(id)) return NO_ERROR;
     return this.wasSkipped(id) ? PROTOCOL_ERROR : STREAM_CLOSED;
   }
 
@@ -146,6 +148,7 @@ export abstract class Link implements Carrier, Told, Waiting {
   }
 
   settled(more: number): void {
+    this.encoder.limit(this.peer.lowestTable);
     this.encoder.limit(this.peer.table);
     if (more !== 0)
       for (const flow of this.streams.values())
@@ -180,22 +183,32 @@ export abstract class Link implements Carrier, Told, Waiting {
 
   fail(code: number, what: string, why: Break = { why: "protocol", cause: new Error(`HTTP/2: ${what}`) }): void {
     if (this.dead) return;
-    this.out.goaway(this.isClient ? 0 : this.lastId, code, what);
-    this.close(why);
+    this.out.goaway(this.lastTaken, code, what);
+    this.close(why, this.limits.lingerMs);
   }
 
   calm(what: string): void {
     this.fail(ENHANCE_YOUR_CALM, `too many ${what}`, { why: "reset", cause: new Error(`HTTP/2: too many ${what}`) });
   }
 
-  /** Ends the connection. What still comes is thrown away for a while, so that the peer sees what was said last. */
-  protected close(why: Break): void {
+  /**
+   * Ends the connection. What still comes is thrown away for a while, so that the peer sees what was said last. `most`: how long that may take with a peer that
+   * reads slowly.
+   */
+  protected close(why: Break, most = this.limits.stallMs): void {
     this.#over(why);
     this.out.flush();
-    this.socket.end();
-    this.socket.resume();
     this.#stallsAt = this.#headAt = Infinity;
-    this.wait(this.limits.lingerMs);
+    this.#lingersTo = this.deadlines.after(most);
+    this.socket.end(() => this.#linger());
+    this.socket.resume();
+    this.#linger();
+  }
+
+  #linger(): void {
+    const { socket, deadlines, limits } = this;
+    this.#phaseAt = socket.writableLength > 0 ? this.#lingersTo : Math.min(this.#lingersTo, deadlines.after(limits.lingerMs));
+    this.#due();
   }
 
   /** Breaks the connection. */
@@ -213,7 +226,7 @@ export abstract class Link implements Carrier, Told, Waiting {
     const flows = [...this.streams.values()];
     this.streams.clear();
     for (const flow of flows) {
-      this.left(flow, NO_ERROR, false);
+      this.left(flow, false);
       flow.lost(why);
     }
     this.gone(why);

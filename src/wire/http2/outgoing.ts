@@ -118,6 +118,7 @@ export abstract class Outgoing implements Sending {
   protected drop(): void {
     this.ended = true;
     this.#queue = undefined;
+    this.link?.sender.forget(this); // or its turn would say that the message is complete
   }
 
   /** END_STREAM was sent. */

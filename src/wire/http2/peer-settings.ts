@@ -20,16 +20,20 @@ export class PeerSettings {
   /** Streams that we may have open. */
   streams = Infinity;
   table = 4_096;
+  /** The lowest that was said of it in the last SETTINGS, which may say it more than once. */
+  lowestTable = Infinity;
   /** It takes an extended CONNECT (RFC 8441). */
   connects = false;
 
   /** Reads the payload of a SETTINGS. Gives the code of what is wrong with it, or {@link NO_ERROR}. `byServer`: who must not push says that it may be pushed to. */
   take(bytes: Buffer, from: number, to: number, byServer: boolean): number {
+    this.lowestTable = Infinity;
     for (let at = from; at < to; at += 6) {
       const value = bytes.readUInt32BE(at + 2);
       switch (bytes.readUInt16BE(at)) {
         case HEADER_TABLE_SIZE:
           this.table = value;
+          this.lowestTable = Math.min(this.lowestTable, value);
           break;
         case ENABLE_PUSH:
           if (value > 1 || (byServer && value === 1)) return PROTOCOL_ERROR;

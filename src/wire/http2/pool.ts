@@ -28,6 +28,8 @@ export function newPool(dial: Dial, to: Dialling, limits: Limits, deadlines: Dea
     return undefined;
   }
 
+  const isEmpty = (): boolean => alive === 0 && waiting.size === 0 && !dialling;
+
   /** Those who wait go where there is room, in the order in which they came. */
   function serve(): void {
     for (const request of waiting) {
@@ -41,7 +43,11 @@ export function newPool(dial: Dial, to: Dialling, limits: Limits, deadlines: Dea
 
   function check(): void {
     if (closing && waiting.size === 0) for (const link of open) link.leaveOff();
-    if (alive === 0 && waiting.size === 0 && !dialling) emptied();
+    if (!isEmpty()) return;
+    // later, as what was begun on a connection that has gone at this moment comes back
+    queueMicrotask(() => {
+      if (isEmpty()) emptied();
+    });
   }
 
   function connect(): void {

@@ -155,8 +155,11 @@ export class Reader implements FrameReader {
 
   #reset(id: number, code: number): void {
     const flow = this.#link.at(id);
-    if (flow === undefined) return this.useless();
-    this.#link.leave(flow, code, true);
+    if (flow === undefined) {
+      if (!this.#link.crossed(id)) this.useless();
+      return;
+    }
+    this.#link.leave(flow, true);
     flow.resetBy(code);
   }
 

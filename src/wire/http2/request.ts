@@ -30,6 +30,8 @@ export class Http2Request extends Flow {
   #headed = false;
   #interims = 0;
   #unwanted = 0;
+  /** Why a tunnel has broken off behind the end of what comes. */
+  #behind: Break | undefined = undefined;
 
   constructor(head: RequestHead, ended: boolean, receiver: ResponseReceiver, waiters: Waiters) {
     super();
@@ -45,24 +47,23 @@ export class Http2Request extends Flow {
   begin(link: UpstreamLink): void {
     link.reserve();
     queueMicrotask(() => {
-      link.release();
-      if (this.silent) {
-        this.#waits = false;
-        link.unused();
-      } else if (link.dead || link.going) this.#waiters.again(this);
-      else this.#send(link);
+      if (this.silent) this.#waits = false;
+      else if (link.usable) this.#send(link);
+      else this.#waiters.again(this);
+      link.release(this.#upstream === link);
     });
   }
 
   #send(link: UpstreamLink): void {
     this.#waits = false;
     this.#receiver.connected();
-    if (this.silent) return link.unused(); // it was given up at this moment
+    if (this.silent) return; // it was given up at this moment
     let list: readonly string[];
     try {
+      if (this.head.upgrade !== undefined && !link.peer.connects)
+        throw new TypeError("The upstream takes no Upgrade over HTTP/2 (RFC 8441)");
       list = requestList(this.head);
     } catch (error) {
-      link.unused();
       return this.fail({ why: "protocol", cause: error });
     }
     this.#upstream = link;
@@ -120,13 +121,20 @@ export class Http2Request extends Flow {
    * complete.
    */
   override resetBy(code: number): void {
-    if (code !== NO_ERROR || !this.#headed || this.got !== this.length) return super.resetBy(code);
+    if (this.come || code !== NO_ERROR || !this.#headed || this.got !== this.length) return super.resetBy(code);
     this.finished(NO_FIELDS);
   }
 
-  /** What has come whole is given still. */
+  /** What has come whole is given still, before it is told that nothing goes out of a tunnel any more. */
   override lost(why: Break): void {
-    if (!this.come) super.lost(why);
+    if (!this.come || (this.#tunnel && this.whole && !this.out)) return super.lost(why);
+    if (this.#tunnel && !this.out) this.#behind = why;
+    this.drop();
+  }
+
+  override resume(): void {
+    super.resume();
+    if (this.#behind !== undefined && this.whole) this.tell(this.#behind);
   }
 
   protected override close(code: number): void {
@@ -140,8 +148,9 @@ export class Http2Request extends Flow {
   /** The response is complete: what is left of the request is of no use. */
   protected override received(): void {
     if (this.#tunnel || this.out) return;
-    this.ended = true;
-    this.#upstream?.part(this, NO_ERROR);
+    this.drop();
+    // later, as most servers reset it themselves, in the same breath
+    queueMicrotask(() => this.#upstream?.part(this, NO_ERROR));
   }
 
   protected override sent(): void {

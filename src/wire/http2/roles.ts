@@ -58,7 +58,7 @@ export interface Carrier {
   readonly dead: boolean;
   at(id: number): Carried | undefined;
   /** Lets a stream go that is over on both sides. */
-  leave(stream: Carried, code: number): void;
+  leave(stream: Carried): void;
   /** Resets a stream, and lets it go. */
   reset(stream: Carried, code: number): void;
   /** The peer has made us reset a stream. */
@@ -74,9 +74,11 @@ export interface Told {
   readonly out: Output;
   readonly peer: PeerSettings;
   at(id: number): Carried | undefined;
-  leave(stream: Carried, code: number, byPeer: boolean): void;
+  leave(stream: Carried, byPeer: boolean): void;
   /** Whether no stream of this id has been there yet. */
   isIdle(id: number): boolean;
+  /** Whether we have reset it too, so that the peer's reset was on its way. Asked once. */
+  crossed(id: number): boolean;
   /** What is wrong with a frame of a stream that is no more; nothing, where we have reset it, and the frame was on its way. */
   lateCode(id: number): number;
   /** A stream that the peer opens. `fault`: what is wrong with the fields of its head. */

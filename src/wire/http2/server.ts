@@ -70,8 +70,9 @@ class ServerLink extends Link implements Served {
     const { limits } = this;
     if (id % 2 === 0) return this.fail(PROTOCOL_ERROR, "a client's stream has an even id");
     if (id > this.lastId + 2 && this.#gaps.length < 2 * MOST_GAPS) this.#gaps.push(this.lastId + 2, id - 2);
-    if (this.#phase === "closing") return this.resetId(id, REFUSED_STREAM);
     this.lastId = id;
+    if (this.#phase === "closing") return this.resetId(id, REFUSED_STREAM);
+    this.lastTaken = id;
     if (this.streams.size >= limits.streams) {
       this.useless(); // a client that has not acknowledged our SETTINGS, or does not care
       return this.#refuse(id, 0, REFUSED_STREAM);
@@ -83,7 +84,7 @@ class ServerLink extends Link implements Served {
       this.#refuse(id, 400, PROTOCOL_ERROR);
       return this.blame();
     }
-    this.wait(Infinity);
+    if (this.#phase === "open") this.wait(Infinity);
     this.#connection.requests++;
     this.#host.begun();
     const exchange = new Http2Exchange(this, read, ended, this.#connection, this.#through);
@@ -108,11 +109,11 @@ class ServerLink extends Link implements Served {
     this.#leave();
   }
 
-  protected left(flow: Carried, code: number, byPeer: boolean): void {
+  protected left(flow: Carried, byPeer: boolean): void {
     if (!(flow instanceof Http2Exchange)) return;
     flow.forget();
     if (!this.#tunnels.delete(flow)) this.#host.ended();
-    if (byPeer && code !== NO_ERROR && flow.hasty) this.blame();
+    if (byPeer && flow.hasty) this.blame();
     if (this.streams.size > 0 || this.dead) return;
     if (this.#phase === "closing") this.close({ why: "reset" });
     else if (this.#phase === "open") this.wait(this.limits.idleMs);
@@ -136,7 +137,7 @@ class ServerLink extends Link implements Served {
   /** Takes no more, and goes when what is under way is over. */
   #leave(): void {
     this.#phase = "closing";
-    this.out.goaway(this.lastId, NO_ERROR);
+    this.out.goaway(this.lastTaken, NO_ERROR);
     if (this.streams.size === 0) this.close({ why: "reset" });
   }
 

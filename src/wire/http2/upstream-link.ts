@@ -30,6 +30,8 @@ export class UpstreamLink extends Link {
   going = false;
   /** The peer has said its SETTINGS. */
   stood = false;
+  /** It takes up no stream that it has not seen yet (GOAWAY). */
+  #closed = false;
   readonly #on: LinkEvents;
   /** How often the peer is told that a stream was given up. */
   readonly #partings: Allowance;
@@ -61,14 +63,18 @@ export class UpstreamLink extends Link {
     this.#again();
   }
 
-  release(): void {
-    this.#reserved--;
+  /** Whether a request that was reserved for can be sent: one more goes over a connection that we are about to leave, so that all do get one. */
+  get usable(): boolean {
+    return !this.dead && !this.#closed && this.lastId < MOST - 2;
   }
 
-  /** What was to be sent is not. */
-  unused(): void {
+  /** What was reserved for was sent, or is not. */
+  release(sent: boolean): void {
+    this.#reserved--;
+    if (this.dead || sent) return;
     this.#again();
-    this.#on.free();
+    if (this.going) this.#finish();
+    else this.#on.free();
   }
 
   send(request: Carried, list: readonly string[], ended: boolean): void {
@@ -107,10 +113,11 @@ export class UpstreamLink extends Link {
 
   told(last: number, code: number): void {
     if (code !== NO_ERROR) this.peerCode = code;
+    this.#closed = true;
     this.#go();
     for (const flow of this.streams.values()) {
       if (flow.id <= last) continue;
-      this.leave(flow, NO_ERROR);
+      this.leave(flow);
       flow.lost({ why: "refused", code: this.peerCode });
     }
     this.#finish();
@@ -162,6 +169,7 @@ export class UpstreamLink extends Link {
 
   /** What there is to wait for. */
   #again(): void {
+    if (this.dead) return;
     const { limits } = this;
     const active = this.streams.size + this.#reserved;
     this.wait(this.#parted.size > 0 ? RETELL_MS : active === 0 ? limits.idleMs : this.going ? limits.connectMs : Infinity);

@@ -89,6 +89,7 @@ suite("a request over HTTP/2", () => {
         if (nth === 2) peer.send(frame(GOAWAY, 0, 0, Buffer.concat([number(1), number(code)])));
         else peer.send(frame(HEADERS, END_HEADERS | END_STREAM, id, OK));
         if (nth === 2 && code === 0) peer.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, OK));
+        if (nth === 2 && code !== 0) peer.socket.end();
       });
       const upstreams = upstreamsOf(t);
       const first = recorded(upstreams, origin);

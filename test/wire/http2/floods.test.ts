@@ -50,6 +50,44 @@ const floods: Readonly<Record<string, { readonly codes: readonly number[]; reado
       for (const id of ids(2_000)) client.send(frame(HEADERS, ALL, id, waiting), frame(RST_STREAM, 0, id, number(8)));
     },
   },
+  "resets that say that nothing is wrong": {
+    codes: [11],
+    send: (client) => {
+      for (const id of ids(2_000)) client.send(frame(HEADERS, ALL, id, waiting), frame(RST_STREAM, 0, id, number(0)));
+    },
+  },
+  "trailers that are too many": {
+    codes: [11],
+    send: (client) => {
+      const trailers = Buffer.alloc(120, 0x80 | 16); // accept-encoding from the static table
+      for (const id of ids(2_000)) client.send(frame(HEADERS, END_HEADERS, id, waiting), frame(HEADERS, ALL, id, trailers));
+    },
+  },
+  "DATA behind the end of a request": {
+    codes: [11],
+    send: (client) => {
+      for (const id of ids(2_000)) client.send(frame(HEADERS, ALL, id, waiting), frame(DATA, 0, id, Buffer.from("x")));
+    },
+  },
+  "windows that grow by nothing": {
+    codes: [11],
+    send: (client) => {
+      for (const id of ids(2_000)) client.send(frame(HEADERS, ALL, id, waiting), frame(WINDOW_UPDATE, 0, id, number(0)));
+    },
+  },
+  "PRIORITYs of a wrong size": {
+    codes: [11],
+    send: (client) => {
+      for (const id of ids(2_000)) client.send(frame(HEADERS, ALL, id, waiting), frame(PRIORITY, 0, id, Buffer.from([0])));
+    },
+  },
+  "bodies of another length than they say": {
+    codes: [11],
+    send: (client) => {
+      const long = asking("POST", ["content-length", "1"]);
+      for (const id of ids(2_000)) client.send(frame(HEADERS, END_HEADERS, id, long), frame(DATA, 0, id, Buffer.from("xx")));
+    },
+  },
   "resets that we are made to send": {
     codes: [1, 3, 11],
     send: (client) => {
