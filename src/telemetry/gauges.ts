@@ -14,7 +14,7 @@ export interface Gauges {
 /** `status` is held weakly through its client: a client that nobody holds is not kept alive by its metrics. */
 export function newGauges(meter: Meter, status: () => ClientStatus): Gauges {
   const gauge = (name: string, description: string, unit: string): Observable => meter.createObservableGauge(name, { description, unit });
-  const breakerState = gauge("premesh.breaker.state", "1 for the state that a breaker is in, 0 for the others.", "1");
+  const breakerState = gauge("premesh.breaker.state", "1 for the state that a breaker is in, 0 for the others.", "");
   const inflight = gauge("premesh.limiter.inflight", "Calls that hold a place in a bulkhead.", "{call}");
   const limit = gauge(
     "premesh.limiter.limit",
@@ -27,9 +27,9 @@ export function newGauges(meter: Meter, status: () => ClientStatus): Gauges {
   const sidecar = gauge(
     "premesh.sidecar.up",
     "1 while the sidecar takes calls, 0 while the layers behind the seam run in the process.",
-    "1",
+    "",
   );
-  const info = gauge("premesh.policy.info", "1 for every policy in force; hash is its revision.", "1");
+  const info = gauge("premesh.policy.info", "1 for every policy in force; hash is its revision.", "");
   const all = [breakerState, inflight, limit, queue, budget, ejected, sidecar, info];
 
   const observeLayer = (result: BatchObservableResult, { kind, state }: LayerStatus, at: Attributes): void => {

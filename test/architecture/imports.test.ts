@@ -117,7 +117,10 @@ const packages: Readonly<Record<string, { readonly loads: readonly RegExp[]; rea
   "@opentelemetry/exporter-trace-otlp-http": { loads: [/^sidecar\/telemetry\/otlp\.ts$/], types: [] },
   "@opentelemetry/exporter-trace-otlp-proto": { loads: [/^sidecar\/telemetry\/otlp\.ts$/], types: [] },
   "@opentelemetry/resources": { loads: [/^sidecar\/telemetry\/(?:telemetry|histograms)\.ts$/], types: [/^sidecar\/telemetry\/otlp\.ts$/] },
-  "@opentelemetry/sdk-metrics": { loads: [/^sidecar\/telemetry\/(?:telemetry|reader|otlp|histograms)\.ts$/], types: [] },
+  "@opentelemetry/sdk-metrics": {
+    loads: [/^sidecar\/telemetry\/(?:telemetry|reader|otlp|histograms)\.ts$/],
+    types: [/^sidecar\/telemetry\/units\.ts$/],
+  },
   "@opentelemetry/sdk-trace": { loads: [/^sidecar\/telemetry\/otlp\.ts$/], types: [] },
   zod: {
     loads: [/^policy\/validate\.ts$/],

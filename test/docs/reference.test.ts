@@ -244,7 +244,7 @@ test("every flag of the access log, path of the admin listener, metric and varia
     assert.ok(words.includes(`${method} ${path}`), `sidecar.md lacks ${method} ${path}`);
   for (const [, name = ""] of read("src/sidecar/telemetry/request-metrics.ts").matchAll(/"((?:premesh|process)\.[a-z.]+)"/g))
     assert.ok(
-      words.some((word) => word.replace(/_total$/, "") === name.replaceAll(".", "_")),
+      words.some((word) => word.replace(/_total$/, "").replace(/_(?:bytes|seconds)$/, "") === name.replaceAll(".", "_")),
       `sidecar.md lacks the metric ${name}`,
     );
   for (const [, name = ""] of read("src/sidecar/telemetry/environment.ts").matchAll(/"(OTEL_[A-Z_]+)"/g))

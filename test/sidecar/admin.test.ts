@@ -80,14 +80,22 @@ suite("the admin listener", { timeout: 30_000 }, () => {
     for (const line of [
       'premesh_sidecar_requests_total{direction="outbound",protocol="HTTP/1.1",response_code_class="2xx",response_flags="-"} 1',
       'premesh_sidecar_requests_total{direction="outbound",protocol="HTTP/1.1",response_code_class="4xx",response_flags="NR"} 1',
-      'premesh_sidecar_sent_total{direction="outbound",protocol="HTTP/1.1",response_code_class="2xx",response_flags="-"} 5',
-      'premesh_sidecar_request_duration_count{direction="outbound"} 2',
+      'premesh_sidecar_sent_bytes_total{direction="outbound",protocol="HTTP/1.1",response_code_class="2xx",response_flags="-"} 5',
+      'premesh_sidecar_request_duration_seconds_count{direction="outbound"} 2',
       'premesh_sidecar_requests_active{direction="outbound"} 0',
       "premesh_sidecar_draining 0",
     ])
       assert.ok(body.split("\n").includes(line), `${line}\n${body}`);
     assert.match(body, /^premesh_call_attempts_sum\{premesh_policy="shop".*\} 2$/m);
+    assert.match(body, /^premesh_call_duration_seconds_count\{premesh_policy="shop",outcome="success"\} 1$/m);
     assert.match(body, /^premesh_policy_info\{premesh_policy="shop",hash="\w{16}"\} 1$/m);
+    const units = [...body.matchAll(/^# UNIT (\w+) (.*)$/gm)];
+    assert.deepEqual(
+      units.filter(([, name = "", unit = ""]) => !name.replace(/_total$/, "").endsWith(`_${unit}`)).map(([line]) => line),
+      [],
+      "a unit stands in the name",
+    );
+    assert.ok(units.length > 5);
     // every line is one of the format's: https://prometheus.io/docs/instrumenting/exposition_formats/
     const odd = body
       .split("\n")

@@ -1,9 +1,9 @@
 // The reader of /metrics: collects when it is asked, and words it as Prometheus reads it.
 //
-// The words are OpenTelemetry's own serializer's: names, units and escapes then agree with what other services export by its Prometheus exporter. Its
-// exporter is not used: it brings a server, and ours has rules about who may ask.
+// The words are OpenTelemetry's own serializer's; its exporter is not used: it brings a server, and ours has rules about who may ask.
 import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
 import { AggregationTemporality, type MetricProducer, MetricReader } from "@opentelemetry/sdk-metrics";
+import { withUnits } from "./units.ts";
 
 /** A class since the SDK takes only what extends its own. */
 class OnDemandReader extends MetricReader {
@@ -35,7 +35,7 @@ export function prometheusReader(producerFor: (temporality: () => AggregationTem
     text: async () => {
       const { resourceMetrics, errors } = await reader.collect();
       if (errors.length > 0) throw new AggregateError(errors, "metrics could not be collected");
-      return serializer.serialize(resourceMetrics);
+      return serializer.serialize(withUnits(resourceMetrics));
     },
   };
 }

@@ -90,13 +90,13 @@ export function newRequestMetrics(meter: Meter, observed: Observed): RequestMetr
   gauge("premesh.sidecar.connections.active", "Connections that are open to a listener.", "{connection}", (result) => {
     for (const { direction, count } of observed.listeners()) result.observe(count().connections, { direction });
   });
-  gauge("premesh.sidecar.draining", "1 while the shim drains.", "1", (result) => result.observe(Number(observed.draining())));
+  gauge("premesh.sidecar.draining", "1 while the shim drains.", "", (result) => result.observe(Number(observed.draining())));
   counter("premesh.sidecar.reloads", "Times that the file of policies was read anew.", "{reload}", (result) => {
     const { succeeded = 0, failed = 0 } = observed.reloads() ?? {};
     result.observe(succeeded, { result: "success" });
     result.observe(failed, { result: "failure" });
   });
-  gauge("premesh.sidecar.reload.failed", "1 while the file of policies is wrong, and the last good ones are in force.", "1", (result) =>
+  gauge("premesh.sidecar.reload.failed", "1 while the file of policies is wrong, and the last good ones are in force.", "", (result) =>
     result.observe(Number(observed.reloads()?.lastError !== undefined)),
   );
   gauge("premesh.sidecar.reload.time", "When the policies in force were read, in seconds since 1970.", "s", (result) => {
