@@ -18,7 +18,7 @@ const unfit: { readonly [K in LayerKind]: string | undefined } = {
   fault: undefined,
   idempotency: undefined,
   route: "has nowhere to send it",
-  sidecar: "hands on what goes out",
+  sidecar: "has no sidecar to hand them to",
   adopt: undefined,
 };
 

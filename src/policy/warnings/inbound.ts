@@ -8,7 +8,7 @@ export const unfitForInbound: Rule = (policy) =>
     return {
       code: "PM0530",
       path: `layers[${index}]`,
-      message: `the ${kind} layer ${why} on calls that come in, so only a sidecar before the service can run this policy for them`,
+      message: `on calls that come in the ${kind} layer ${why}, so only a sidecar before the service can run this policy for them`,
       hint: "run it there, take it out, or make two policies: one with inbound: true, one without",
     };
   });
