@@ -1,6 +1,7 @@
 // premesh sidecar: runs the policies of a file in a process of its own, beside the service.
 import type { Policy } from "../policy/policy.ts";
 import { readPolicyFile } from "../policy-files/read.ts";
+import { giveBack, spareMemory } from "../sidecar/memory.ts";
 import { ADMIN, DRAIN_DELAY_MS, DRAIN_TIME_MS, OUTBOUND } from "../sidecar/settings.ts";
 import type { Command, Words } from "./command.ts";
 import { printProblems } from "./problems.ts";
@@ -39,11 +40,12 @@ export const sidecarCommand: Command = {
   ].join("\n"),
   misuse: misuseOf,
   run: async (words) => {
+    spareMemory();
     if (words.has("demo")) return (await import("./sidecar/demo.ts")).runDemo(settingsOf(words, []));
     const policies = await policiesOf(words);
     if (typeof policies === "number") return policies;
     const { runSidecar } = await import("../sidecar/process.ts");
-    return runSidecar(settingsOf(words, policies));
+    return runSidecar(settingsOf(words, policies), giveBack);
   },
 };
 

@@ -10,6 +10,7 @@ import { join } from "./path.ts";
 import { misshapen } from "./plain.ts";
 import type { Policy } from "./policy.ts";
 import { policyFileSchema, policySchema } from "./policy-schema.ts";
+import { quickly } from "./quick-check.ts";
 import type { Zod } from "./schema.ts";
 import { explained } from "./schema-issues.ts";
 
@@ -22,7 +23,7 @@ interface Checker {
 
 let checker: Checker | undefined;
 
-/** Zod costs 40 ms to load, more than all else together: it comes with the first definition, not with the import. */
+/** Zod costs 40 ms and 9 MB to load, more than all else together: it comes when something is wrong. */
 function loaded(): Checker {
   if (checker !== undefined) return checker;
   const z = createRequire(import.meta.url)("zod") as Zod; // the cast: require is untyped
@@ -48,27 +49,40 @@ export function checkedPolicies(inputs: readonly unknown[], path: (index: number
 
 function checkedPolicy(input: unknown, path: string, issues: PolicyIssue[]): Policy | undefined {
   if (typeof input === "object" && input !== null && known.has(input as Policy)) return input as Policy; // the casts: only policies are in the set
-  const { policy: schema, words } = loaded();
   const { issues: shape, fatal } = misshapen(input);
   const name = nameOf(input);
-  const found: PolicyIssue[] = shape.map((issue) => ({ ...issue, path: join(path, issue.path) }));
+  const found: PolicyIssue[] = shape.map((issue) => Object.assign({}, issue, { path: join(path, issue.path) }));
   if (fatal) {
     issues.push(...found);
     return undefined;
   }
-  const result = schema.safeParse(input);
-  const named = new Set(shape.map((issue) => join(path, issue.path)));
-  if (!result.success) {
-    found.push(...result.error.issues.flatMap((issue) => explained(issue, input, path, words())).filter((issue) => !named.has(issue.path)));
-  }
+  const data = right(input) ?? explainedShape(input, path, found);
   found.push(...contradictions(input, path), ...adoptionIssues(input, path));
-  if (found.length > 0 || !result.success) {
+  if (found.length > 0 || data === undefined) {
     issues.push(...(name === undefined ? found : found.map((issue) => Object.assign({ policy: name }, issue))));
     return undefined;
   }
-  const policy = frozen(withInstances(result.data, input as Policy)); // the cast: the schema has said so
+  const policy = frozen(withInstances(data, input as Policy)); // the cast: the schema has said so
   known.add(policy);
   return policy;
+}
+
+let quick: ((value: unknown) => unknown) | undefined;
+
+/** A copy of what is right for certain. */
+function right(input: unknown): Policy | undefined {
+  quick ??= quickly(policySchema);
+  return quick(input) as Policy | undefined; // the cast: the schema is that of policies
+}
+
+/** Adds to the issues what the schema says, where none is at that place. */
+function explainedShape(input: unknown, path: string, issues: PolicyIssue[]): Policy | undefined {
+  const { policy, words } = loaded();
+  const result = policy.safeParse(input);
+  if (result.success) return result.data;
+  const named = new Set(issues.map((issue) => issue.path));
+  issues.push(...result.error.issues.flatMap((issue) => explained(issue, input, path, words())).filter((issue) => !named.has(issue.path)));
+  return undefined;
 }
 
 /** What a schema of ours says of a value that is no policy; issues, or the value. */

@@ -1,6 +1,6 @@
 // The shim as one file and as a binary: each runs where no package is installed, modules of policies included.
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -49,14 +49,27 @@ async function serves(t: TestContext, command: readonly string[]): Promise<void>
   assert.equal(await shim.ended, 0);
 }
 
+/** Where zod and yaml are needed, which are packed within. */
+function tellsMistakes(command: string, ...words: readonly string[]): void {
+  const file = join(folder, "wrong.yaml");
+  writeFileSync(file, "name: shop\nlayers:\n  - kind: retri\n");
+  const { status, stderr } = spawnSync(command, [...words, file], { encoding: "utf8" });
+  assert.match(
+    stderr,
+    /wrong\.yaml:3:11: error PM0208 \[shop\] layers\[0\]\.kind: "retri" is not a kind of layer \(did you mean "retry"\?\)/,
+  );
+  assert.equal(status, 1);
+}
+
 suite("the shim", { timeout: 120_000 }, () => {
   test("is one file", async (t) => {
     const file = join(folder, "premesh-sidecar.mjs");
     const within = await bundle("src/cli/one-file/main.ts", file, "esm");
     const licences = licencesOf(within, fileURLToPath(new URL("../..", import.meta.url)));
-    for (const name of ["zod", "cockatiel", "@opentelemetry/api", "ioredis", "bottleneck"])
+    for (const name of ["zod", "yaml", "cockatiel", "@opentelemetry/api", "ioredis", "bottleneck"])
       assert.match(licences, new RegExp(`^${name} [\\d.]+ \\(`, "m"));
     await serves(t, [process.execPath, file]);
+    tellsMistakes(process.execPath, file);
   });
 
   test("is a binary", async (t) => {
@@ -66,5 +79,6 @@ suite("the shim", { timeout: 120_000 }, () => {
       execFile(process.execPath, [tool, file], (error, out, err) => (error === null ? resolve() : reject(new Error(out + err))));
     });
     await serves(t, [file]);
+    tellsMistakes(file);
   });
 });

@@ -1,10 +1,12 @@
 // Makes the single file of the shim, dist/premesh-sidecar.js: `npm run build`.
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { constants } from "node:http2";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
+import { FLAGS } from "../../src/sidecar/memory.ts";
+import { builtins } from "./builtins.ts";
 import { licencesOf } from "./licences.ts";
+import { packed } from "./packed.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string }; // the cast: our own file
@@ -28,30 +30,14 @@ const noLocales: Plugin = {
   },
 };
 
-/**
- * Node's larger modules are loaded when something of them is first used: a shim that meets no TLS never loads it, which is 20 MB and a quarter of
- * the time to start. (An import of node:http reads all its names besides, and one of them, WebSocket, loads undici.)
- */
-const lateBuiltins: Plugin = {
-  name: "late builtins",
-  setup: (made) => {
-    made.onResolve({ filter: /^(?:node:)?(?:http|https|http2|tls)$/ }, ({ path }) => ({
-      path: path.replace("node:", ""),
-      namespace: "builtin",
-    }));
-    made.onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({ contents: lateModule(path) }));
-  },
-};
+/** Packages of CommonJS ask for Node's own modules by `require`, which a module does not have. */
+const MODULE = 'import { createRequire as $require } from "node:module";const require = $require(import.meta.url);';
 
-/** The numbers of a protocol are known without its module. */
-const lateModule = (name: string): string => `let loaded;
-const load = () => loaded ??= process.getBuiltinModule("node:${name}");
-for (const key of ${JSON.stringify(Object.keys(process.getBuiltinModule(`node:${name}`) ?? {}))})
-  Object.defineProperty(exports, key, { enumerable: true, configurable: true, get: () => load()[key] });
-${name === "http2" ? `Object.defineProperty(exports, "constants", { enumerable: true, value: ${JSON.stringify(constants)} });` : ""}`;
+const SPARING = `if (require("node:worker_threads").isMainThread) for (const flag of ${JSON.stringify(FLAGS)}) require("node:v8").setFlagsFromString(flag);`;
 
 /** `format`: a module for Node, or a script for a binary. Gives the files that are within. */
 export async function bundle(entry: string, outfile: string, format: "esm" | "cjs"): Promise<readonly string[]> {
+  const inside: string[] = [];
   const { metafile } = await build({
     metafile: true,
     absWorkingDir: root,
@@ -66,16 +52,13 @@ export async function bundle(entry: string, outfile: string, format: "esm" | "cj
     minifyWhitespace: true,
     legalComments: "none",
     define: { PREMESH_VERSION: JSON.stringify(version) },
-    // Packages of CommonJS ask for Node's own modules by `require`, which a module does not have.
-    ...(format === "esm"
-      ? { banner: { js: 'import { createRequire as $require } from "node:module";const require = $require(import.meta.url);' } }
-      : {}),
-    plugins: [lateRequires, noLocales, lateBuiltins],
+    banner: { js: `${format === "esm" ? MODULE : ""}${SPARING}` },
+    plugins: [lateRequires, packed([noLocales, builtins], (files) => inside.push(...files)), builtins],
     logLevel: "warning",
     // In a script there is no import.meta; what asks for it is replaced there, and never runs.
     logOverride: { "empty-import-meta": "silent" },
   });
-  return Object.keys(metafile.inputs);
+  return [...Object.keys(metafile.inputs), ...inside];
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
