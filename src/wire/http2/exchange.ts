@@ -25,7 +25,7 @@ const BODYLESS = new Set([204, 205, 304]);
 /** A stream that was reset sooner than this, and without an answer, was hardly meant. */
 const HASTY_MS = 250;
 
-/** Serves HTTP that comes through a tunnel. The exchange is over then. */
+/** Serves HTTP that comes through a tunnel. The exchange is over then. There is none for a CONNECT that has come through a tunnel itself. */
 export type Through = (exchange: Http2Exchange, pipe: Pipe, protocol: "http1" | "http2") => void;
 
 /** A class, as its base is one. */
@@ -40,14 +40,14 @@ export class Http2Exchange extends Flow implements Exchange, Waiting {
   protected readonly asked = true;
   readonly #begun: number;
   #tunnel = false;
-  readonly #through: Through;
+  readonly #through: Through | undefined;
   /** CONNECT: 200 is out, before anyone knew what becomes of it. */
   #sniff: Sniff | undefined = undefined;
   /** When it is looked after again: until then the client must have taken something of what was written. */
   dueAt = Infinity;
   #timed = false;
 
-  constructor(link: Carrier, { head, length }: Read<RequestHead>, ended: boolean, connection: Connection, through: Through) {
+  constructor(link: Carrier, { head, length }: Read<RequestHead>, ended: boolean, connection: Connection, through: Through | undefined) {
     super();
     this.#through = through;
     this.head = head;
@@ -89,7 +89,8 @@ export class Http2Exchange extends Flow implements Exchange, Waiting {
 
   accept(fields: Fields, opaque: () => void): void {
     const { link } = this;
-    if (link === undefined || this.head.method !== "CONNECT" || this.responded || this.#sniff !== undefined) return;
+    if (link?.at(this.id) !== this || this.head.method !== "CONNECT" || this.responded || this.#sniff !== undefined) return;
+    if (this.#through === undefined) return opaque();
     this.#tunnel = true;
     this.#sniff = new Sniff(link, opaque);
     this.#sendHead(200, fields, false);
@@ -107,7 +108,7 @@ export class Http2Exchange extends Flow implements Exchange, Waiting {
     this.responded = true;
     const pipe = new TunnelPipe(this);
     this.tellTo(pipe.receiver);
-    this.#through(this, pipe, protocol);
+    this.#through?.(this, pipe, protocol);
   }
 
   /** What the tunnel is for is said after its client was told 200. */

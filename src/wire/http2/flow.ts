@@ -126,6 +126,7 @@ export abstract class Flow extends Outgoing implements Stream, Carried {
     this.come = true;
     this.#trailersIn = trailers;
     this.received();
+    this.grown();
     this.#give();
     if (this.out) this.over();
   }

@@ -8,6 +8,7 @@ import { requestHead, responseList } from "./fields.ts";
 import { ENABLE_CONNECT_PROTOCOL, MAX_CONCURRENT_STREAMS, MOST, PREFACE } from "./frames.ts";
 import { Link } from "./link.ts";
 import type { Carried } from "./roles.ts";
+import { TunnelPipe } from "./tunnel-pipe.ts";
 
 /** What a PING says whose answer tells that the first GOAWAY has been read. */
 const LEAVING = Buffer.from("leaving.");
@@ -26,10 +27,7 @@ class ServerLink extends Link implements Served {
   #phase: "open" | "leaving" | "closing" = "open";
   /** What is served through tunnels. */
   readonly #tunnels = new Map<Carried, Served>();
-  readonly #through: Through = (exchange, pipe, protocol) => {
-    this.#host.ended();
-    this.#tunnels.set(exchange, this.#host.serve(protocol, pipe, NOTHING, this.#connection, exchange.head.authority));
-  };
+  readonly #through: Through | undefined;
   /** Ids that the peer has left out, first and last by turns. */
   readonly #gaps: number[] = [];
 
@@ -38,6 +36,14 @@ class ServerLink extends Link implements Served {
     super(socket, limits, deadlines, new Allowance(limits.resets, deadlines));
     this.#host = host;
     this.#connection = connection;
+    // one deep: connections within connections would be as many as a client likes
+    this.#through =
+      socket instanceof TunnelPipe
+        ? undefined
+        : (exchange, pipe, protocol) => {
+            host.ended();
+            this.#tunnels.set(exchange, host.serve(protocol, pipe, NOTHING, connection, exchange.head.authority));
+          };
     this.begin([MAX_CONCURRENT_STREAMS, limits.streams, ENABLE_CONNECT_PROTOCOL, 1]);
     this.wait(limits.headMs); // for its SETTINGS
     this.read(first);

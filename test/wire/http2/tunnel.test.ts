@@ -133,6 +133,33 @@ suite("a tunnel over HTTP/2", () => {
     await eventually(() => wired.listener.count().exchanges === 0);
   });
 
+  test("whose client ends it before it has said what it is for is opaque", async (t) => {
+    const clock = manualClock();
+    const server = await rawServer(t);
+    const wired = await proxy(t, server.origin, { clock });
+    const { stream } = await tunnel(t, wired);
+    stream.end("GET");
+    const peer = await server.connection(1);
+    assert.equal(await peer.until(/GET$/), "GET");
+    peer.end();
+    await once(stream, "close");
+    await eventually(() => clock.waiting() === 1); // the connection's own
+  });
+
+  test("within a tunnel is not looked into, as there would be no end to it", async (t) => {
+    const server = await rawServer(t);
+    const wired = await proxy(t, server.origin);
+    const { stream } = await tunnel(t, wired);
+    stream.removeAllListeners("data");
+    const inner = connect("http://shop.internal", { createConnection: () => stream });
+    t.after(() => inner.destroy());
+    const second = inner.request({ ":method": "CONNECT", ":authority": "db.internal:80" });
+    second.on("error", () => undefined);
+    second.write("GET /a HTTP/1.1\r\n");
+    const peer = await server.connection(1);
+    assert.equal(await peer.until(/1\.1\r\n$/), "GET /a HTTP/1.1\r\n");
+  });
+
   test("whose client leaves before its first byte is over", async (t) => {
     const clock = manualClock();
     const server = await rawServer(t);
