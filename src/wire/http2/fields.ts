@@ -12,8 +12,10 @@ export interface Read<Head> {
   readonly length: number;
 }
 
+type Kind = "connection" | "te" | "host" | "cookie" | "length";
+
 /** What a field is to HTTP/2 itself. Connection-specific fields are not allowed (RFC 9113, 8.2.2). */
-const KINDS = new Map<string, "connection" | "te" | "host" | "cookie" | "length">([
+const KINDS = new Map<string, Kind>([
   ["connection", "connection"],
   ["keep-alive", "connection"],
   ["proxy-connection", "connection"],
@@ -26,6 +28,9 @@ const KINDS = new Map<string, "connection" | "te" | "host" | "cookie" | "length"
 ]);
 
 const COLON = 0x3a;
+
+/** Whether it belongs to a connection of HTTP/1.1. Of TE one word may be said. */
+const isHopByHop = (kind: Kind, value = ""): boolean => kind === "connection" || (kind === "te" && value.toLowerCase() !== "trailers");
 
 /** The head behind a header list, or what is wrong with it. */
 export function requestHead(list: readonly string[]): Read<RequestHead> | Malformed {
@@ -67,7 +72,7 @@ export function requestHead(list: readonly string[]): Read<RequestHead> | Malfor
       if (length !== -1) return "two lengths";
       length = lengthIn(value);
       if (length === -1) return "a length that is none";
-    } else if (kind === "connection" || (kind === "te" && value.toLowerCase() !== "trailers")) return `the field ${name}`;
+    } else if (kind !== undefined && isHopByHop(kind, value)) return `the field ${name}`;
     fields.push(name, value);
   }
   if (method === undefined || !isToken(method)) return ":method";
@@ -76,7 +81,6 @@ export function requestHead(list: readonly string[]): Read<RequestHead> | Malfor
   if (!AUTHORITY.test(authority)) return ":authority";
   if (method === "CONNECT" && upgrade === undefined) {
     if (scheme !== undefined || path !== undefined) return "CONNECT with a target";
-    if (authority === "") return "CONNECT without :authority";
     return { head: { method, scheme: "http", authority, path: "", fields, upgrade }, length: -1 };
   }
   if (scheme !== "http" && scheme !== "https") return ":scheme";
@@ -92,7 +96,7 @@ export function requestHead(list: readonly string[]): Read<RequestHead> | Malfor
 }
 
 /** The characters of a host and a port, and those of an escaped path: what stands for the host of a unix socket. No user information. */
-const AUTHORITY = /^[!$&-.0-;=A-Z_a-z~%[\]]{0,512}$/;
+const AUTHORITY = /^[!$&-.0-;=A-Z_a-z~%[\]]{1,512}$/;
 
 /** -1: it is none. */
 const lengthIn = (value: string): number => (/^\d{1,15}$/.test(value) ? Number(value) : -1);
@@ -106,7 +110,7 @@ export function responseHead(list: readonly string[]): Read<ResponseHead> | Malf
     const name = list[index] ?? "";
     if (name.charCodeAt(0) === COLON) return `the pseudo-field ${name}`;
     const kind = KINDS.get(name);
-    if (kind === "connection") return `the field ${name}`;
+    if (kind !== undefined && isHopByHop(kind, list[index + 1])) return `the field ${name}`;
     if (kind !== "length") continue;
     const value = lengthIn(list[index + 1] ?? "");
     if (value === -1 || length !== -1) return "a length that is none";
@@ -121,7 +125,9 @@ const STATUS = /^[1-5]\d\d$/;
 export function areTrailers(list: readonly string[]): boolean {
   for (let index = 0; index < list.length; index += 2) {
     const name = list[index] ?? "";
-    if (name.charCodeAt(0) === COLON || KINDS.get(name) === "connection") return false;
+    if (name.charCodeAt(0) === COLON) return false;
+    const kind = KINDS.get(name);
+    if (kind !== undefined && isHopByHop(kind, list[index + 1])) return false;
   }
   return true;
 }
