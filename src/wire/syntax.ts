@@ -23,6 +23,15 @@ export function isValue(text: string): boolean {
   return true;
 }
 
+/** Whether it has no space and no control, and something else: a target as it may be written. */
+export function isVisible(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code <= 32 || code >= 127) return false;
+  }
+  return text.length > 0;
+}
+
 /** Whether it is a path with its query. A backslash in the path is refused: URL parsers take it for a slash. */
 export function isPath(text: string): boolean {
   if (text.charCodeAt(0) !== 0x2f) return false;

@@ -1,7 +1,7 @@
 // Encode: writes heads of HTTP/1.1, with the frame and the connection's fields as this hop has them.
 import { NO_FIELDS, type Fields, type RequestHead, type ResponseHead } from "../wire.ts";
 import { CHUNKED, lengthOf, TO_END, type Frame } from "./frame.ts";
-import { isToken, isValue } from "../syntax.ts";
+import { isToken, isValue, isVisible } from "../syntax.ts";
 
 /** A head as it goes out, and where its body will end. */
 export interface Encoded {
@@ -26,8 +26,22 @@ function isHop(small: string): boolean {
   }
 }
 
-/** Lengths of the names above and of Content-Length: most names are none of them by their length. */
-const LOOKED_AT = new Set([2, 4, 6, 7, 10, 14, 16, 17]);
+/** Lengths of the names above and of Content-Length as bits, by their first letters: nearly all names are none of them by that. */
+const LENGTHS = new Uint32Array(256);
+for (const name of [
+  "connection",
+  "transfer-encoding",
+  "keep-alive",
+  "proxy-connection",
+  "upgrade",
+  "host",
+  "expect",
+  "te",
+  "content-length",
+]) {
+  const first = name.charCodeAt(0);
+  LENGTHS[first] = (LENGTHS[first] ?? 0) | (1 << name.length);
+}
 
 /** Lines of fields, and what they say of the body's length. */
 interface Lines {
@@ -46,7 +60,7 @@ function linesOf(fields: Fields): Lines | undefined {
     const name = fields[at] ?? "";
     const value = fields[at + 1] ?? "";
     if (!isToken(name) || !isValue(value)) return undefined;
-    if (LOOKED_AT.has(name.length)) {
+    if (name.length < 32 && ((LENGTHS[name.charCodeAt(0) | 0x20] ?? 0) & (1 << name.length)) !== 0) {
       const small = name.toLowerCase();
       if (small === "content-length") {
         const number = lengthOf(value);
@@ -67,12 +81,7 @@ const WITH_BODY = new Set(["POST", "PUT", "PATCH"]);
 
 export function encodeRequest(head: RequestHead, ended: boolean): Encoded | undefined {
   const lines = linesOf(head.fields);
-  if (
-    lines === undefined ||
-    !isToken(head.method) ||
-    !isValue(head.authority) ||
-    !/^[!-~]+$/.test(head.path === "" ? head.authority : head.path)
-  )
+  if (lines === undefined || !isToken(head.method) || !isValue(head.authority) || !isVisible(head.path === "" ? head.authority : head.path))
     return undefined;
   let { text } = lines;
   let frame: Frame = 0;
@@ -81,9 +90,9 @@ export function encodeRequest(head: RequestHead, ended: boolean): Encoded | unde
     frame = lines.length ?? CHUNKED;
     text += frame === CHUNKED ? "Transfer-Encoding: chunked\r\n" : `Content-Length: ${frame}\r\n`;
   } else if (lines.length === 0 || WITH_BODY.has(head.method)) text += "Content-Length: 0\r\n";
-  const options = [head.upgrade === undefined ? "" : "Upgrade", lines.trailers ? "TE" : ""].filter((option) => option !== "");
-  if (options.length > 0) text += `Connection: ${options.join(", ")}\r\n`;
-  if (lines.trailers) text += "TE: trailers\r\n";
+  if (lines.trailers)
+    text += head.upgrade === undefined ? "Connection: TE\r\nTE: trailers\r\n" : "Connection: Upgrade, TE\r\nTE: trailers\r\n";
+  else if (head.upgrade !== undefined) text += "Connection: Upgrade\r\n";
   if (head.upgrade !== undefined) {
     if (!isValue(head.upgrade)) return undefined;
     text += `Upgrade: ${head.upgrade}\r\n`;

@@ -46,8 +46,14 @@ function reset(): void {
 
 const join = (list: string, value: string): string => (list === "" ? value : `${list},${value}`);
 
+/** The first letters of the names below, by their length: nearly all that are as long are told apart by it. */
+const FIRST = new Uint8Array(256);
+for (const name of ["host", "expect", "upgrade", "connection", "keep-alive", "content-length", "transfer-encoding"])
+  FIRST[name.charCodeAt(0)] = 1;
+
 /** Notes a field that the wire has to know of; `tab`: one stands behind the value. True: it is Host, which is not among the fields. */
 function note(name: string, value: string, tab: boolean): boolean {
+  if (FIRST[name.charCodeAt(0) | 0x20] !== 1) return false;
   switch (name.length) {
     case 4:
       if (name.toLowerCase() !== "host") return false;

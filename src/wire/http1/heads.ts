@@ -4,7 +4,7 @@ import type { RequestHead, ResponseHead } from "../wire.ts";
 import { facts, readFields } from "./fields.ts";
 import { CONFLICT, frameOf, TO_END, UNKNOWN_CODING, UNTOLD, type Frame } from "./frame.ts";
 import { tunnelAuthority } from "../tunnel.ts";
-import { isAuthority, isPath, listHas, TOKEN } from "../syntax.ts";
+import { isAuthority, isPath, listHas, TOKEN, VALUE } from "../syntax.ts";
 
 /** A request's head, and what its connection has to know of it. */
 export interface ParsedRequest {
@@ -42,15 +42,16 @@ export function parseRequest(text: string, limits: Limits, tunnel: string | unde
   let at = 0;
   while (TOKEN[text.charCodeAt(at)] === 1) at++;
   if (at === 0 || text.charCodeAt(at) !== 32) return 400;
-  const end = text.indexOf("\r\n");
+  const end = text.indexOf("\r");
   if (end > limits.lineBytes) return 414;
+  if (text.charCodeAt(end + 1) !== 10) return 400;
   const method = text.slice(0, at);
   const space = text.indexOf(" ", at + 1);
   if (space === -1 || space > end) return 400;
   const target = text.slice(at + 1, space);
-  const version = text.slice(space + 1, end);
-  if (version !== "HTTP/1.1" && version !== "HTTP/1.0") return VERSION.test(version) ? 505 : 400;
-  const minor = version === "HTTP/1.1" ? 1 : 0;
+  const minor = text.charCodeAt(end - 1) - 0x30;
+  if (end - space !== 9 || !text.startsWith("HTTP/1.", space + 1) || (minor !== 0 && minor !== 1))
+    return VERSION.test(text.slice(space + 1, end)) ? 505 : 400;
 
   const fields: string[] = [];
   const fault = readFields(text, end + 2, fields, limits);
@@ -101,15 +102,27 @@ export interface ParsedResponse {
   readonly keepSeconds: number | undefined;
 }
 
-const STATUS = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t -~\u0080-\u00ff]*)?$/;
+/** The status of a status line, which ends at `end`; -1: it is none. What stands behind the status is a space and characters of a value. */
+function statusIn(text: string, end: number): number {
+  const minor = text.charCodeAt(7);
+  if (!text.startsWith("HTTP/1.") || (minor !== 0x30 && minor !== 0x31) || text.charCodeAt(8) !== 32 || end < 12) return -1;
+  let status = 0;
+  for (let at = 9; at < 12; at++) {
+    const digit = text.charCodeAt(at) - 0x30;
+    if (digit < 0 || digit > 9) return -1;
+    status = status * 10 + digit;
+  }
+  if (status < 100 || status > 599 || (end > 12 && text.charCodeAt(12) !== 32)) return -1;
+  for (let at = 13; at < end; at++) if (VALUE[text.charCodeAt(at)] !== 1) return -1;
+  return status;
+}
 
 /** Reads the head of a response to a request of this method; `undefined`: it is none that is allowed. */
 export function parseResponse(text: string, method: string, limits: Limits): ParsedResponse | undefined {
-  const end = text.indexOf("\r\n");
-  const line = STATUS.exec(text.slice(0, end));
-  if (line === null) return undefined;
-  const minor = Number(line[1]);
-  const status = Number(line[2]);
+  const end = text.indexOf("\r");
+  const status = statusIn(text, end);
+  if (status === -1 || text.charCodeAt(end + 1) !== 10) return undefined;
+  const minor = text.charCodeAt(7) - 0x30;
   const fields: string[] = [];
   if (readFields(text, end + 2, fields, limits) !== undefined) return undefined;
   let frame = frameOf(facts, minor);
