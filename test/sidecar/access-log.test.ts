@@ -1,7 +1,8 @@
 // The access log: as text it cannot be forged by a caller, and a reader that is stuck or gone holds up no call.
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { textLine } from "../../src/sidecar/access-log/lines.ts";
+import fc from "fast-check";
+import { jsonLine, textLine } from "../../src/sidecar/access-log/lines.ts";
 import type { Entry } from "../../src/transports/proxy/entry.ts";
 import { ask } from "../harness/http-get.ts";
 import { startSidecarProcess } from "../harness/sidecar-process.ts";
@@ -29,6 +30,29 @@ const entry: Entry = {
 };
 
 suite("the access log", { timeout: 60_000 }, () => {
+  test("as JSON is its entry, whatever a caller has written", () => {
+    const text = fc.option(fc.string({ unit: "binary" }));
+    const entries = fc.record({
+      path: fc.string({ unit: "binary" }),
+      method: fc.string(),
+      request_id: fc.string({ unit: "binary-ascii" }),
+      authority: fc.string(),
+      x_forwarded_for: text,
+      user_agent: text,
+      upstream_host: text,
+      upstream_cluster: text,
+      upstream_service_time: fc.option(fc.nat()),
+      grpc_status: fc.option(fc.nat(16), { nil: undefined }),
+    });
+    fc.assert(
+      fc.property(entries, (some) => {
+        const whole = { ...entry, ...some };
+        assert.equal(jsonLine(whole as Entry, "inbound"), JSON.stringify({ ...whole, direction: "inbound" })); // the cast: an absent status is undefined here
+      }),
+    );
+    assert.equal(JSON.parse(jsonLine({ ...entry, grpc_status: null }, "outbound")).grpc_status, null);
+  });
+
   test("as text is Envoy's default format", () => {
     assert.equal(
       textLine(entry, "outbound"),

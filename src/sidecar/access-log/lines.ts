@@ -5,8 +5,23 @@ import type { Entry } from "../../transports/proxy/entry.ts";
 
 export type AccessLine = (entry: Entry, direction: Direction) => string;
 
-/** The entry has its names already. */
-export const jsonLine: AccessLine = (entry, direction) => JSON.stringify({ ...entry, direction });
+/** The entry as it is. Put together by hand, which takes a third of the time: a line is written for every request. */
+export const jsonLine: AccessLine = (entry, direction) => {
+  const { response_code, response_flags, bytes_received, bytes_sent, duration, upstream_service_time, attempts, grpc_status } = entry;
+  return (
+    `{"start_time":"${entry.start_time}","method":${json(entry.method)},"path":${json(entry.path)},"protocol":"${entry.protocol}",` +
+    `"response_code":${response_code},"response_code_details":${json(entry.response_code_details)},"response_flags":"${response_flags}",` +
+    `"bytes_received":${bytes_received},"bytes_sent":${bytes_sent},"duration":${duration},"upstream_service_time":${upstream_service_time},` +
+    `"x_forwarded_for":${json(entry.x_forwarded_for)},"user_agent":${json(entry.user_agent)},"request_id":${json(entry.request_id)},` +
+    `"authority":${json(entry.authority)},"upstream_host":${json(entry.upstream_host)},"upstream_cluster":${json(entry.upstream_cluster)},` +
+    `"attempts":${attempts},${grpc_status === undefined ? "" : `"grpc_status":${grpc_status},`}"direction":"${direction}"}`
+  );
+};
+
+/** What JSON has no escapes for. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
+const json = (text: string | null): string => (text !== null && PLAIN.test(text) ? `"${text}"` : JSON.stringify(text));
 
 export const textLine: AccessLine = (entry) =>
   [

@@ -2,6 +2,7 @@
 // (https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage).
 import type { CallRecord } from "../../call/call.ts";
 import type { Destination, Exchange } from "../../wire/wire.ts";
+import { isoTime } from "./date.ts";
 import { valueOf } from "./field-names.ts";
 import type { Why } from "./flags.ts";
 import type { Request } from "./request.ts";
@@ -62,7 +63,7 @@ export function entryOf({ exchange, request, requestId, record, to, received }: 
   const { why, status, sent, code, serviceMs, tookMs } = ended;
   const attempts = record?.attempts ?? 0;
   return {
-    start_time: new Date(Date.now() - tookMs).toISOString(),
+    start_time: isoTime(Date.now() - tookMs),
     method: head.method,
     path: head.path,
     protocol: PROTOCOLS[exchange.version],
