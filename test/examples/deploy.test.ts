@@ -132,5 +132,7 @@ suite("Containerfile", () => {
     ]); // the cast: as above
     assert.equal(code, 0);
     assert.match(all("USER")[0] ?? "", /^[1-9]\d*:[1-9]\d*$/);
+    const order = lines.map(([word = "", rest = ""]) => (rest.includes("/premesh-sidecar.js /tmp/") ? "fill the cache" : word));
+    assert.ok(order.indexOf("USER") < order.indexOf("fill the cache"), "Node keeps compiled code for each user apart");
   });
 });
