@@ -71,10 +71,10 @@ export class UpstreamLink extends Link {
   /** What was reserved for was sent, or is not. */
   release(sent: boolean): void {
     this.#reserved--;
-    if (this.dead || sent) return;
-    this.#again();
+    if (this.dead) return;
+    if (!sent) this.#again();
     if (this.going) this.#finish();
-    else this.#on.free();
+    else if (!sent) this.#on.free();
   }
 
   send(request: Carried, list: readonly string[], ended: boolean): void {

@@ -80,6 +80,24 @@ suite("an upstream that hears of a request that was given up only later", () => 
     );
   });
 
+  test("and is the last that its connection was for sees that close", async (t) => {
+    const { origin, peers } = await silent(t);
+    const upstreams = upstreamsOf(t, { limits });
+    const stream = upstreams.open({ origin, version: "2" }, plainHead({ method: "POST" }), false, {
+      connected: () => undefined,
+      inform: () => undefined,
+      head: () => undefined,
+      data: () => undefined,
+      end: () => undefined,
+      broken: () => undefined,
+      drained: () => stream.reset("cancelled"), // within the moment at which it is sent
+    });
+    stream.write(Buffer.from("x"));
+    await eventually(() => peers.length === 1);
+    await peers[0]?.closed;
+    assert.equal(peers[0]?.frames.some(ended), false);
+  });
+
   test("and has answered before the body was there is not told so either", async (t) => {
     const { origin, peers } = await silent(t, setting(4, 5));
     const upstreams = upstreamsOf(t, { limits });
