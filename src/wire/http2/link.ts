@@ -65,6 +65,8 @@ export abstract class Link implements Carrier, Told, Waiting {
   abstract isIdle(id: number): boolean;
   abstract ponged(): void;
   abstract told(last: number, code: number): void;
+  /** Bytes that we hold because the peer takes nothing. */
+  protected abstract owed(): number;
   /** The peer's SETTINGS have come. */
   protected abstract took(): void;
   /** The time that {@link wait} has set is over. */
@@ -94,7 +96,7 @@ export abstract class Link implements Carrier, Told, Waiting {
   protected read(chunk: Buffer): void {
     this.#reader.read(chunk);
     if (this.dead) this.#linger();
-    if (this.#held || this.dead || this.out.waiting <= this.limits.waitingBytes || !this.out.full) return;
+    if (this.#held || this.dead || this.owed() <= this.limits.waitingBytes || !this.out.full) return;
     this.#held = true; // who does not read what we send is not read either
     this.socket.pause();
   }

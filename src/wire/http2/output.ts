@@ -38,6 +38,8 @@ export interface OutputEvents {
 }
 
 export class Output {
+  /** Bytes of frames by which we answer the peer's, since the socket had taken all: what it can make us hold. */
+  answers = 0;
   readonly #socket: Duplex;
   readonly #on: OutputEvents;
   #bytes: Buffer | undefined = undefined;
@@ -134,6 +136,7 @@ export class Output {
     const into = this.#room(FRAME_HEAD + 4);
     this.#head(into, 4, RST_STREAM, 0, id);
     this.#number(into, code);
+    this.answers += FRAME_HEAD + 4;
   }
 
   window(id: number, bytes: number): void {
@@ -155,11 +158,13 @@ export class Output {
 
   settingsTaken(): void {
     this.#head(this.#room(FRAME_HEAD), 0, SETTINGS, ACK, 0);
+    this.answers += FRAME_HEAD;
   }
 
   ping(payload: Uint8Array, answer: boolean): void {
     this.#head(this.#room(FRAME_HEAD + 8), 8, PING, answer ? ACK : 0, 0);
     this.raw(payload);
+    if (answer) this.answers += FRAME_HEAD + 8;
   }
 
   goaway(last: number, code: number, why = ""): void {
@@ -202,6 +207,7 @@ export class Output {
   }
 
   #rouse(): void {
+    if (this.#socket.writableLength === 0) this.answers = 0;
     if (!this.#wasFull) return;
     this.#wasFull = false;
     this.#on.free();

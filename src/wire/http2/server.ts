@@ -106,6 +106,10 @@ class ServerLink extends Link implements Served {
     if (part.length < chunk.length) super.read(chunk.subarray(part.length));
   }
 
+  protected owed(): number {
+    return this.out.waiting;
+  }
+
   protected took(): void {
     if (this.streams.size === 0 && this.#phase === "open") this.wait(this.limits.idleMs);
   }

@@ -123,6 +123,11 @@ export class UpstreamLink extends Link {
     this.#finish();
   }
 
+  /** Not the heads of requests: two that each wait for the other to read would wait for ever. */
+  protected owed(): number {
+    return this.out.answers;
+  }
+
   protected took(): void {
     if (this.stood) return this.#on.free();
     this.stood = true;

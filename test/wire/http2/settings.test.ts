@@ -102,7 +102,7 @@ suite("SETTINGS at random", () => {
         session.destroy();
         for (const end of endings.toReversed()) await end();
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     );
   });
 });
