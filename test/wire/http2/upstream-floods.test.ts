@@ -36,7 +36,7 @@ interface Flood {
   readonly why: readonly string[];
   /** What the upstream is told by GOAWAY; `undefined`: its connection lives on. */
   readonly code: number | undefined;
-  send(peer: Raw, id: number): void;
+  readonly send: (peer: Raw, id: number) => void;
 }
 
 const floods: Readonly<Record<string, Flood>> = {
@@ -80,7 +80,7 @@ const floods: Readonly<Record<string, Flood>> = {
   },
   "trailers, twice": {
     why: ["none"],
-    code: undefined,
+    code: 5,
     send: (peer, id) => peer.send(frame(HEADERS, END_HEADERS, id, OK), repeated(2, frame(HEADERS, ALL, id, block([["x", "y"]])))),
   },
   "heads, twice": {
