@@ -1,6 +1,7 @@
 // premesh sidecar: runs the policies of a file in a process of its own, beside the service.
 import type { Policy } from "../policy/policy.ts";
 import { readPolicyFile } from "../policy-files/read.ts";
+import { watchCollections } from "../sidecar/collections.ts";
 import { giveBack, spareMemory } from "../sidecar/memory.ts";
 import { ADMIN, DRAIN_DELAY_MS, DRAIN_TIME_MS, OUTBOUND } from "../sidecar/settings.ts";
 import type { Command, Words } from "./command.ts";
@@ -45,7 +46,10 @@ export const sidecarCommand: Command = {
     const policies = await policiesOf(words);
     if (typeof policies === "number") return policies;
     const { runSidecar } = await import("../sidecar/process.ts");
-    return runSidecar(settingsOf(words, policies), giveBack);
+    return runSidecar(settingsOf(words, policies), () => {
+      giveBack();
+      watchCollections();
+    });
   },
 };
 
