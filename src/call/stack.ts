@@ -1,11 +1,6 @@
-// Composes layers into one function; done once per stack, never per call.
-import type { Layer, Next } from "./call.ts";
+// The last step of every stack: the attempt.
+import type { Next } from "./call.ts";
 import type { Env } from "./env.ts";
-
-/** The layers as one function, the first outermost, above the step that sends. */
-export function compose(layers: readonly Layer[], send: Next<unknown>): Next<unknown> {
-  return layers.reduceRight<Next<unknown>>((next, layer) => layer(next), send);
-}
 
 /** The last step of every stack: the transport that brought the call sends it. */
 export function sender({ now, attempts }: Pick<Env, "now" | "attempts">): Next<unknown> {

@@ -4,7 +4,7 @@ import { newCall, type Next } from "../../src/call/call.ts";
 import { monotonicNow, systemTimers } from "../../src/call/clock.ts";
 import { seededRandom } from "../../src/call/env.ts";
 import { newRecord } from "../../src/call/record.ts";
-import { compose } from "../../src/call/stack.ts";
+import { compose } from "../../src/call/step.ts";
 import { rateLimit } from "../../src/layers/rateLimit/definition.ts";
 import { gcraRule, gcraSpend, gcraWait } from "../../src/layers/rateLimit/gcra.ts";
 import { buildRateLimit } from "../../src/layers/rateLimit/runtime.ts";

@@ -4,6 +4,7 @@ import type { Call } from "../../call/call.ts";
 import { matcher, REFUSAL } from "../../call/classify.ts";
 import { Code } from "../../call/codes.ts";
 import type { Failure, Outcome } from "../../call/outcome.ts";
+import { keep, type Passed, step } from "../../call/step.ts";
 import { durationMs } from "../../policy/duration.ts";
 import { type BreakerDefinition, breakerDefaults } from "./definition.ts";
 import { type Tally, tallies } from "./trip.ts";
@@ -31,6 +32,31 @@ interface State {
   /** When it last heeded a hint. */
   hintedAt: number;
   deafen: (() => void) | undefined;
+}
+
+type Settle = (it: State, outcome: Outcome<unknown>, generationThen: number, startedAt: number, call: Call) => void;
+
+/** A call that was let pass. A class, since there is one for every call. */
+class Admitted implements Passed {
+  outer: Passed | undefined = undefined;
+  readonly #call: Call;
+  readonly #startedAt: number;
+  readonly #it: State;
+  readonly #generation: number;
+  readonly #settle: Settle;
+
+  constructor(it: State, call: Call, startedAt: number, settle: Settle) {
+    this.#it = it;
+    this.#generation = it.generation;
+    this.#settle = settle;
+    this.#call = call;
+    this.#startedAt = startedAt;
+  }
+
+  came(outcome: Outcome<unknown>): Outcome<unknown> {
+    this.#settle(this.#it, outcome, this.#generation, this.#startedAt, this.#call);
+    return outcome;
+  }
 }
 
 /** What others are told. */
@@ -150,20 +176,18 @@ export const buildBreaker: Build<BreakerDefinition, State> = (definition, env, {
       if (state.id !== undefined) state.deafen = hints?.hear(state.id, (hint) => heed(state, hint));
       return state;
     },
-    layer: (it) => (next) => (call) => {
-      const startedAt = env.now();
-      const wait = waitAt(it, startedAt, call);
-      if (wait > 0) {
-        const refused = refusal(it, wait, call);
-        return shadow ? next(call) : Promise.resolve(refused);
-      }
-      if (it.phase === "half-open") it.begun.push(startedAt);
-      const then = it.generation;
-      return next(call).then((outcome) => {
-        settle(it, outcome, then, startedAt, call);
-        return outcome;
-      });
-    },
+    layer: (it) =>
+      step(() => (call) => {
+        const startedAt = env.now();
+        const wait = waitAt(it, startedAt, call);
+        if (wait > 0) {
+          const refused = refusal(it, wait, call);
+          return shadow ? call : Promise.resolve(refused);
+        }
+        if (it.phase === "half-open") it.begun.push(startedAt);
+        keep(new Admitted(it, call, startedAt, settle));
+        return call;
+      }),
     shutUntil: ({ phase, reopensAt, begun, probesGood, probesBad }, now) => {
       if (phase === "closed" || shadow) return 0;
       if (phase === "isolated") return Number.POSITIVE_INFINITY;

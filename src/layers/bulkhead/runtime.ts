@@ -6,6 +6,7 @@ import { Code } from "../../call/codes.ts";
 import { whenEnded } from "../../call/end.ts";
 import { type Line, newLine } from "../../call/line.ts";
 import type { Failure, Outcome } from "../../call/outcome.ts";
+import { keep, type Passed, step } from "../../call/step.ts";
 import { durationMs } from "../../policy/duration.ts";
 import { QUEUE_TIMEOUT } from "../../policy/schema.ts";
 import { type Adaptive, newAdaptive } from "./adaptive.ts";
@@ -21,6 +22,16 @@ interface State {
   /** The limit that was last reported to have changed, and when. */
   told: number;
   toldAt: number;
+}
+
+/** A call that holds a place. A class, since there is one for every call. */
+class Inside implements Passed {
+  outer: Passed | undefined = undefined;
+  readonly came: Passed["came"];
+
+  constructor(headed: Passed["came"]) {
+    this.came = headed;
+  }
 }
 
 /** A change of the limit is told when it is by half or more, and not more often than once in so many milliseconds. */
@@ -77,41 +88,45 @@ export const buildBulkhead: Build<BulkheadDefinition, State> = (definition, env,
       const adaptive = definition.adaptive === undefined ? undefined : newAdaptive(limit, definition.adaptive, env.random);
       return { active: 0, line: undefined, adaptive, told: adaptive?.limit() ?? limit, toldAt: Number.NEGATIVE_INFINITY };
     },
-    layer: (it) => (next) => {
+    layer: (it) => {
       const release = (): void => {
         it.active--;
         admit(it);
       };
-      const headed = (outcome: Awaited<ReturnType<typeof next>>): typeof outcome => {
+      const headed = (outcome: Outcome<unknown>): typeof outcome => {
         whenEnded(outcome.end, release);
         return outcome;
       };
-      const send = it.adaptive === undefined ? next : measured(it, it.adaptive, next);
-      const run: typeof next = (call) => send(call).then(headed);
-      return (call) => {
-        if (it.active < limitOf(it) && waitingIn(it) === 0) {
+      return step((next) => {
+        const send = it.adaptive === undefined ? next : measured(it, it.adaptive, next);
+        const run: Next<unknown> = (call) => send(call).then(headed);
+
+        function pass(call: Call): Call | Promise<Outcome<unknown>> {
           it.active++;
-          return run(call);
+          if (it.adaptive !== undefined) return run(call);
+          keep(new Inside(headed));
+          return call;
         }
-        const room = queue !== undefined && waitingIn(it) < queue.size;
-        report(it, call, room ? "queued" : "refused");
-        if (shadow) {
-          it.active++;
-          return run(call);
-        }
-        if (!room) return Promise.resolve(refused);
-        const since = env.now();
-        it.line ??= newLine(env.timers, () => (it.line = undefined));
-        return it.line.wait(patience, call.signal).then((turn) => {
-          if (turn === "granted") {
-            report(it, call, "admitted", env.now() - since);
-            return run(call); // `active` already counts it
-          }
-          if (turn === "aborted") return gaveUpOutcome(call.signal);
-          report(it, call, "waited-too-long");
-          return refused;
-        });
-      };
+
+        return (call) => {
+          if (it.active < limitOf(it) && waitingIn(it) === 0) return pass(call);
+          const room = queue !== undefined && waitingIn(it) < queue.size;
+          report(it, call, room ? "queued" : "refused");
+          if (shadow) return pass(call);
+          if (!room) return Promise.resolve(refused);
+          const since = env.now();
+          it.line ??= newLine(env.timers, () => (it.line = undefined));
+          return it.line.wait(patience, call.signal).then((turn) => {
+            if (turn === "granted") {
+              report(it, call, "admitted", env.now() - since);
+              return run(call); // `active` already counts it
+            }
+            if (turn === "aborted") return gaveUpOutcome(call.signal);
+            report(it, call, "waited-too-long");
+            return refused;
+          });
+        };
+      });
     },
     show: (it) => ({ status: () => ({ active: it.active, limit: limitOf(it), waiting: waitingIn(it), ...it.adaptive?.status() }) }),
   };

@@ -5,6 +5,7 @@ import { gaveUpOutcome, REFUSAL } from "../../call/classify.ts";
 import { Code } from "../../call/codes.ts";
 import { newLine } from "../../call/line.ts";
 import type { Failure, Outcome } from "../../call/outcome.ts";
+import { step } from "../../call/step.ts";
 import { durationMs } from "../../policy/duration.ts";
 import { QUEUE_TIMEOUT } from "../../policy/schema.ts";
 import { ASKED, type Cell, gcraMeter, type Meter } from "./cell.ts";
@@ -152,35 +153,36 @@ export const buildRateLimit: Build<RateLimitDefinition, Cells<Cell>> = (definiti
       make: (value) => meter.newCell(JSON.stringify([id, value])),
       isIdle: (cell, now) => meter.isIdle(cell, now),
     }),
-    layer: (state) => (bare) => (call) => {
-      const now = env.now();
-      const cell = cellFor(state, header === undefined ? undefined : fieldOf(call, header), now);
-      const next = learn ? (sent: Call) => watched(cell, bare(sent)) as ReturnType<typeof bare> : bare; // the cast: it is the same outcome
-      const permits = costHeader === undefined ? 1 : costOf(call);
-      const ahead = cell.line === undefined ? 0 : cell.line.weight();
-      meter.wanted?.(cell, permits);
-      const wait = permits > burst ? undefined : waitFor(cell, ahead + permits, now);
-      if (wait === 0) {
-        spend(cell, permits, now);
-        return next(call);
-      }
-      const asked = wait === ASKED;
-      const waiting = waitingIn(cell);
-      if (
-        asked
-          ? waiting >= (queue?.size ?? MOST_ASKING)
-          : wait === undefined || queue === undefined || waiting >= queue.size || wait > patience
-      ) {
-        const refused = refusal(call, cell, asked ? rule.interval : wait, permits);
-        return refused === undefined ? next(call) : Promise.resolve(refused);
-      }
-      if (!asked) report(call, "queued", { waiting, waitMs: Math.ceil(wait ?? 0) });
-      if (shadow) {
-        if (asked) meter.spend(cell, permits, now);
-        return next(call);
-      }
-      return queued(cell, call, permits, asked).then((refused) => refused ?? next(call));
-    },
+    layer: (state) =>
+      step((bare) => (call) => {
+        const now = env.now();
+        const cell = cellFor(state, header === undefined ? undefined : fieldOf(call, header), now);
+        const go = (): Call | Promise<Outcome<unknown>> => (learn ? watched(cell, bare(call)) : call);
+        const permits = costHeader === undefined ? 1 : costOf(call);
+        const ahead = cell.line === undefined ? 0 : cell.line.weight();
+        meter.wanted?.(cell, permits);
+        const wait = permits > burst ? undefined : waitFor(cell, ahead + permits, now);
+        if (wait === 0) {
+          spend(cell, permits, now);
+          return go();
+        }
+        const asked = wait === ASKED;
+        const waiting = waitingIn(cell);
+        if (
+          asked
+            ? waiting >= (queue?.size ?? MOST_ASKING)
+            : wait === undefined || queue === undefined || waiting >= queue.size || wait > patience
+        ) {
+          const refused = refusal(call, cell, asked ? rule.interval : wait, permits);
+          return refused === undefined ? go() : Promise.resolve(refused);
+        }
+        if (!asked) report(call, "queued", { waiting, waitMs: Math.ceil(wait ?? 0) });
+        if (shadow) {
+          if (asked) meter.spend(cell, permits, now);
+          return go();
+        }
+        return queued(cell, call, permits, asked).then((refused) => refused ?? (learn ? watched(cell, bare(call)) : bare(call)));
+      }),
     show: (state) => ({
       status: () => {
         const now = env.now();

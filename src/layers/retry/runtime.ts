@@ -5,10 +5,29 @@ import { type Call, type Next, nextAttempt } from "../../call/call.ts";
 import { abortedOutcome, matcher, RATE_LIMITED } from "../../call/classify.ts";
 import { codeName } from "../../call/codes.ts";
 import { discard, type Failure, type Outcome } from "../../call/outcome.ts";
+import { keep, type Passed, step } from "../../call/step.ts";
 import { waited } from "../../call/waiting.ts";
 import { durationMs } from "../../policy/duration.ts";
 import { backoffCeilings, backoffMs } from "./backoff.ts";
 import { type RetryDefinition, retryDefaults } from "./definition.ts";
+
+type Came = (call: Call, outcome: Outcome<unknown>) => Outcome<unknown> | Promise<Outcome<unknown>>;
+
+/** A call whose first attempt is under way. A class, since there is one for every call. */
+class Waiting implements Passed {
+  outer: Passed | undefined = undefined;
+  readonly #call: Call;
+  readonly #came: Came;
+
+  constructor(call: Call, came: Came) {
+    this.#call = call;
+    this.#came = came;
+  }
+
+  came(outcome: Outcome<unknown>): ReturnType<Came> {
+    return this.#came(this.#call, outcome);
+  }
+}
 
 export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { label }) => {
   const { attempts = retryDefaults.attempts, on = retryDefaults.on, statuses, buffer = retryDefaults.buffer, retryAfter } = definition;
@@ -83,15 +102,20 @@ export const buildRetry: Build<RetryDefinition, Budget> = (definition, env, { la
 
   return {
     newState: () => newBudget(definition.budget),
-    layer: (budget) => (next) => (call) => {
-      call.payload.keep?.(most(call) > 1 ? buffer : 0, overflowed);
-      budget.active++;
-      return next(call).then((outcome) => {
-        if (worthAnother(call, outcome)) return again(budget, next, call, outcome).finally(() => budget.active--);
-        budget.active--;
-        return outcome;
-      });
-    },
+    layer: (budget) =>
+      step((next) => {
+        const came: Came = (call, outcome) => {
+          if (worthAnother(call, outcome)) return again(budget, next, call, outcome).finally(() => budget.active--);
+          budget.active--;
+          return outcome;
+        };
+        return (call) => {
+          call.payload.keep?.(most(call) > 1 ? buffer : 0, overflowed);
+          budget.active++;
+          keep(new Waiting(call, came));
+          return call;
+        };
+      }),
     show: (budget) => ({
       status: () => ({
         active: budget.active,

@@ -11,6 +11,7 @@ import { discard, type Failure, type Outcome } from "../../call/outcome.ts";
 import { remember } from "../../call/record.ts";
 import { Abort } from "../../call/signal.ts";
 import { durationMs } from "../../policy/duration.ts";
+import { keep, type Passed, step } from "../../call/step.ts";
 import { PolicyError } from "../../policy/error.ts";
 import type { TimeoutDefinition } from "./definition.ts";
 
@@ -24,11 +25,12 @@ interface Rule {
 }
 
 /** One call in this layer: its signal and its place among the deadlines in one object, since each call needs both. */
-class Watch extends Abort implements Expiry {
+class Watch extends Abort implements Expiry, Passed {
   dueAt = 0;
   before: Expiry | undefined = undefined;
   behind: Expiry | undefined = undefined;
   timer: unknown = undefined;
+  outer: Passed | undefined = undefined;
   /** The head of the response has come. */
   headed = false;
   failure: Failure<never> | undefined = undefined;
@@ -53,7 +55,7 @@ class Watch extends Abort implements Expiry {
     this.#rule.expired(this);
   }
 
-  settled<R>(outcome: Outcome<R>): Outcome<R> {
+  came(outcome: Outcome<unknown>): Outcome<unknown> {
     if (this.failure !== undefined) {
       this.unfollow();
       discard(outcome);
@@ -121,12 +123,14 @@ export const buildTimeout: Build<TimeoutDefinition> = (definition, env, { label,
     return ordered === undefined ? own : ruleOf(ordered);
   }
 
-  return stateless((next) => (call) => {
+  const pass = (call: Call): Call => {
     const rule = ruleFor(call);
     const now = env.now();
     const watch = new Watch(call, rule, env.now === monotonicNow ? now : undefined);
     const deadline = shadow ? call.deadline : Math.min(call.deadline, now + rule.afterMs);
     const endBy = untilEnd ? Math.min(call.endBy, deadline) : call.endBy;
-    return next({ ...call, signal: watch, deadline, endBy }).then((outcome) => watch.settled(outcome));
-  });
+    keep(watch);
+    return { ...call, signal: watch, deadline, endBy };
+  };
+  return stateless(step(() => pass));
 };

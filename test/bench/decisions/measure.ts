@@ -4,7 +4,7 @@ import { monotonicNow, systemTimers } from "../../../src/call/clock.ts";
 import { type Env, seededRandom } from "../../../src/call/env.ts";
 import type { Scope } from "../../../src/call/build.ts";
 import { newRecord } from "../../../src/call/record.ts";
-import { compose } from "../../../src/call/stack.ts";
+import { compose } from "../../../src/call/step.ts";
 
 export const env: Env = { now: monotonicNow, timers: systemTimers, random: seededRandom(1), report: () => undefined };
 
