@@ -43,9 +43,9 @@ export const sidecarCommand: Command = {
   run: async (words) => {
     spareMemory();
     if (words.has("demo")) return (await import("./sidecar/demo.ts")).runDemo(settingsOf(words, []));
-    const policies = await policiesOf(words);
+    // Both at once: a module of policies is read in another process.
+    const [policies, { runSidecar }] = await Promise.all([policiesOf(words), import("../sidecar/process.ts")]);
     if (typeof policies === "number") return policies;
-    const { runSidecar } = await import("../sidecar/process.ts");
     return runSidecar(settingsOf(words, policies), () => {
       giveBack();
       watchCollections();

@@ -1,55 +1,67 @@
-// readModuleApart: runs a module in a thread of its own, so that it can neither end the process, nor hold it up, nor write between our lines.
+// readModuleApart: runs a module in a process of its own, so that it can neither end ours, nor hold it up, nor write between our lines, nor leave its memory behind.
+import { spawn } from "node:child_process";
 import { extname } from "node:path";
-import { Worker, type WorkerOptions } from "node:worker_threads";
+import { fileURLToPath } from "node:url";
 import type { PolicyIssue } from "../policy/error.ts";
 import type { PolicyList } from "../policy/parse.ts";
 import { type PolicyFile, problemWith } from "./file.ts";
 import { endless, type ModuleOptions, PATIENCE_MS } from "./module.ts";
-import { moduleProblem } from "./module-problem.ts";
 
-/** What the thread sends: a {@link PolicyFile} as plain data. */
+/** What the process sends: a {@link PolicyFile} as plain data. */
 export type Sent = ({ readonly kind: "policies" } & PolicyList) | { readonly kind: "problems"; readonly issues: readonly PolicyIssue[] };
 
-/** More than any module of policies takes, with all that it imports; beyond, the thread ends and not the process. */
+/** More than any module of policies takes, with all that it imports; beyond, that process ends. */
 const MEMORY_MIB = 1_024;
 
-/** Begins the thread of worker.ts. */
-type Thread = (options: WorkerOptions) => Worker;
+/** A program and its words, behind which comes the file: how reader.ts is run. */
+type Reader = readonly [program: string, ...words: readonly string[]];
 
-let thread: Thread = (options) => new Worker(new URL(`worker${extname(import.meta.url)}`, import.meta.url), options);
+let reader: Reader | undefined;
 
-/** Gives another way to begin that thread, to a program that has worker.ts within itself and no file of it. */
-export function giveThread(given: Thread): void {
-  thread = given;
+/** Gives another way to run it, to a program that has reader.ts within itself and no file of it. */
+export function giveReader(given: Reader): void {
+  reader = given;
 }
 
-type Ended = { readonly read: PolicyFile } | { readonly error: unknown };
+/** Not at once: in a single file there is no such path. */
+const ownReader = (): Reader => [process.execPath, fileURLToPath(new URL(`reader${extname(import.meta.url)}`, import.meta.url))];
 
 export async function readModuleApart(
   file: string,
   { patienceMs = PATIENCE_MS, memoryMiB = MEMORY_MIB }: ModuleOptions = {},
 ): Promise<PolicyFile> {
-  const worker = thread({
-    workerData: file,
-    stdout: true,
-    resourceLimits: { maxOldGenerationSizeMb: memoryMiB },
+  const [program, ...words] = reader ?? ownReader();
+  const child = spawn(program, [...words, file], {
+    stdio: ["ignore", 2, 2, "ipc"], // stdout is for our own lines
+    env: { ...process.env, NODE_OPTIONS: `${process.env["NODE_OPTIONS"] ?? ""} --max-old-space-size=${memoryMiB}` },
   });
-  worker.stdout.pipe(process.stderr, { end: false }); // stdout is for our own lines
+  const end = (): void => void child.kill("SIGKILL");
+  process.once("exit", end);
   let timer: NodeJS.Timeout | undefined;
   try {
-    const ended = await new Promise<Ended>((resolve) => {
-      timer = setTimeout(() => resolve({ read: endless(patienceMs) }), patienceMs);
-      worker.once("message", (sent: Sent) => resolve({ read: sent.kind === "policies" ? { ...sent, placed: (issues) => issues } : sent }));
-      worker.once("error", (error) => resolve({ error }));
-      worker.once("exit", (status) => setImmediate(() => resolve({ read: exited(status) }))); // what it has sent comes first
+    return await new Promise<PolicyFile>((resolve) => {
+      timer = setTimeout(() => resolve(endless(patienceMs)), patienceMs);
+      // the cast: what reader.ts sends
+      child.once("message", (sent) => resolve(received(sent as Sent)));
+      child.once("error", ({ message }) => resolve(problemWith("PM0121", `cannot be run in a process of its own: ${message}`)));
+      child.once("exit", (status, signal) => setImmediate(() => resolve(ended(status, signal, memoryMiB)))); // what it has sent comes first
     });
-    return "read" in ended ? ended.read : await moduleProblem(ended.error, file);
   } finally {
     clearTimeout(timer);
-    worker.removeAllListeners("error").on("error", () => undefined); // whatever it does from now on is of no interest
-    await worker.terminate();
+    child.removeAllListeners("error").on("error", () => undefined); // whatever it does from now on is of no interest
+    process.removeListener("exit", end);
+    end();
   }
 }
 
-const exited = (status: number): PolicyFile =>
-  problemWith("PM0123", `ends the process while it loads, with status ${status}`, { hint: "take the call of process.exit out" });
+const received = (sent: Sent): PolicyFile => (sent.kind === "policies" ? { ...sent, placed: (issues) => issues } : sent);
+
+/** V8 aborts when memory is out. */
+const ABORTED = 134;
+
+function ended(status: number | null, signal: NodeJS.Signals | null, memoryMiB: number): PolicyFile {
+  if (signal === "SIGABRT" || status === ABORTED)
+    return problemWith("PM0121", `throws while it loads: it takes more than ${memoryMiB} MiB of memory`);
+  const how = signal === null ? `with status ${status}` : `by ${signal}`;
+  return problemWith("PM0123", `ends the process while it loads, ${how}`, { hint: "take the call of process.exit out" });
+}

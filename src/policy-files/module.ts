@@ -10,7 +10,7 @@ import { moduleProblem } from "./module-problem.ts";
 export interface ModuleOptions {
   /** How long a module may take to load, in milliseconds. Default 30,000. */
   readonly patienceMs?: number;
-  /** How much memory it may take in a thread of its own, in MiB. Default 1,024. */
+  /** How much memory it may take in a process of its own, in MiB. Default 1,024. */
   readonly memoryMiB?: number;
 }
 
@@ -23,7 +23,6 @@ export const endless = (patienceMs: number): PolicyFile =>
   });
 
 export async function readModule(file: string, { patienceMs = PATIENCE_MS }: ModuleOptions = {}): Promise<PolicyFile> {
-  const url = pathToFileURL(resolve(file)).href;
   const ending = (): void => {
     process.exitCode = 2; // whatever it wanted: it has left its work undone
     process.stderr.write(`${file}: error PM0123: ends the process while it loads\n`);
@@ -31,21 +30,24 @@ export async function readModule(file: string, { patienceMs = PATIENCE_MS }: Mod
   if (isMainThread) process.once("exit", ending);
   let timer: NodeJS.Timeout | undefined;
   const tooLong = new Promise<PolicyFile>((late) => {
-    if (patienceMs !== Number.POSITIVE_INFINITY) timer = setTimeout(() => late(endless(patienceMs)), patienceMs);
+    timer = setTimeout(() => late(endless(patienceMs)), patienceMs);
   });
   try {
-    return await Promise.race([policiesAt(url), tooLong]);
-  } catch (error) {
-    return await moduleProblem(error, file);
+    return await Promise.race([loadModule(file), tooLong]);
   } finally {
     clearTimeout(timer);
     process.removeListener("exit", ending);
   }
 }
 
-async function policiesAt(url: string): Promise<PolicyFile> {
-  const module = (await import(url)) as Readonly<Record<string, unknown>>; // the cast: what a module is
-  return { kind: "policies", ...exportedPolicies(module) };
+/** The same, however long it takes, and whatever else it does. */
+export async function loadModule(file: string): Promise<PolicyFile> {
+  try {
+    const module = (await import(pathToFileURL(resolve(file)).href)) as Readonly<Record<string, unknown>>; // the cast: what a module is
+    return { kind: "policies", ...exportedPolicies(module) };
+  } catch (error) {
+    return await moduleProblem(error, file);
+  }
 }
 
 /** The policies among the exports of a module, each once. What is exported by name and does not look like policies is the module's own affair. */

@@ -8,7 +8,7 @@ import { issuesOf, MODULES, type PolicyFile, type PolicyProblems, problemWith, T
 import { type ModuleOptions, readModule } from "./module.ts";
 
 export interface ReadOptions extends ModuleOptions {
-  /** Run a module in a thread of its own, which ends with all that the module does; its policies come back as JSON. Default false. */
+  /** Run a module in a process of its own, which ends with all that the module does; its policies come back as JSON. Default false. */
   readonly apart?: boolean;
 }
 

@@ -1,13 +1,14 @@
 // Reading files of policies, above all bad ones: each has a clear message with its code, and its line where the format has one.
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { execFile, spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, suite, test } from "node:test";
 import type { PolicyIssue } from "../../src/index.ts";
 import type { PolicyFile } from "../../src/policy-files/file.ts";
 import { readPolicyFile } from "../../src/policy-files/read.ts";
+import { eventually } from "../harness/wire.ts";
 
 const PREMESH = new URL("../../src/index.ts", import.meta.url).href;
 
@@ -189,7 +190,7 @@ suite("a text", () => {
 });
 
 for (const apart of [false, true]) {
-  describe(`a module, read ${apart ? "in a thread of its own" : "in this one"}`, () => {
+  describe(`a module, read ${apart ? "in a process of its own" : "in this one"}`, () => {
     const options = { apart };
 
     test("gives its policies, by the path of their exports, once", async () => {
@@ -308,7 +309,27 @@ test("a module in this thread that ends the process does not do so in silence, n
   assert.deepEqual(ended, [2, "", "ends.mjs: error PM0123: ends the process while it loads\n"]);
 });
 
-suite("a module in a thread of its own", () => {
+const isThere = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
+suite("a module in a process of its own", () => {
+  test("is ended with the process that reads it, even by SIGKILL", async () => {
+    const told = join(folder, "pid");
+    const text = `import { writeFileSync } from "node:fs"; writeFileSync(${JSON.stringify(told)}, String(process.pid)); await new Promise((done) => setTimeout(done, 60_000));`;
+    const read = new URL("../../src/policy-files/read.ts", import.meta.url).href;
+    const code = `import { readPolicyFile } from "${read}"; await readPolicyFile(${JSON.stringify(file("orphan.mjs", text))}, { apart: true });`;
+    const reading = spawn(process.execPath, [file("reads.mjs", code)]);
+    await eventually(() => existsSync(told) && readFileSync(told, "utf8") !== "");
+    reading.kill("SIGKILL");
+    const pid = Number(readFileSync(told, "utf8"));
+    await eventually(() => !isThere(pid));
+  });
+
   test("is known at once when it awaits what never comes", async () => {
     const issue = await only(file("await.mjs", "await new Promise(() => {}); export default [];"), { apart: true });
     assert.deepEqual([issue.code, issue.message], ["PM0122", "awaits something that never comes"]);

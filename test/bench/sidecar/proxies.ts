@@ -35,7 +35,7 @@ function envoyPath(): string | undefined {
   return status === 0 ? stdout.toString().trim() : undefined;
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
@@ -92,7 +92,7 @@ function isThere(pid: number): boolean {
   }
 }
 
-async function nginx(folder: string, port: number, core: 0 | 1, text: string): Promise<Running> {
+export async function nginx(folder: string, port: number, core: 0 | 1, text: string): Promise<Running> {
   const config = join(folder, `nginx-${port}.conf`);
   writeFileSync(config, text);
   const running = await started(core, port, "nginx", ["-p", folder, "-c", config, "-e", "/dev/null"]);
