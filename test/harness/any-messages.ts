@@ -61,18 +61,22 @@ export interface Message {
   readonly short: boolean;
 }
 
+/** One of the first, or seldom one of the others. */
+export const mostly = <T>(some: readonly T[], others: readonly T[]): fc.Arbitrary<T> =>
+  fc.oneof(
+    { weight: 12, arbitrary: fc.constantFrom(...some) },
+    ...(others.length === 0 ? [] : [{ weight: 1, arbitrary: fc.constantFrom(...others) }]),
+  );
+
 const field = (wild: boolean): fc.Arbitrary<readonly [string, string]> =>
   fc.tuple(
-    fc.oneof(
-      { weight: 8, arbitrary: fc.constantFrom("x-a", "x-b", "accept", "user-agent", "x-_~!") },
-      {
-        weight: wild ? 1 : 0,
-        arbitrary: fc.constantFrom("X-A", "x a", "", ":x", "te", "connection", "transfer-encoding", "upgrade", "keep-alive", "x-é"),
-      },
+    mostly(
+      ["x-a", "x-b", "accept", "user-agent", "x-_~!"],
+      wild ? ["X-A", "x a", "", ":x", "te", "connection", "transfer-encoding", "upgrade", "keep-alive", "x-\u00e9"] : [],
     ),
-    fc.oneof(
-      { weight: 8, arbitrary: fc.constantFrom("", "1", "trailers", "a b", "é", "a\tb", "x".repeat(300)) },
-      { weight: wild ? 1 : 0, arbitrary: fc.constantFrom(" 1", "1 ", "a\nb", "a\rb", "a\0b", "\x7f", "\x01") },
+    mostly(
+      ["", "1", "trailers", "a b", "\u00e9", "a\tb", "x".repeat(300)],
+      wild ? [" 1", "1 ", "a\nb", "a\rb", "a\0b", "\x7f", "\x01"] : [],
     ),
   );
 
@@ -89,7 +93,7 @@ export function anyMessage(begin: fc.Arbitrary<List>, wild: boolean): fc.Arbitra
       },
     ),
     trailers: fc.option(fields, { nil: undefined }),
-    length: fc.constantFrom(undefined, -1, ...(wild ? [0, 5] : [])),
+    length: mostly([undefined, -1], wild ? [0, 5] : []),
     short: fc.boolean(),
   });
 }

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { suite, test, type TestContext } from "node:test";
 import fc from "fast-check";
 import { createUpstreams } from "../../../src/wire/upstreams.ts";
-import { anyMessage, framesOf, type List, type Message } from "../../harness/any-messages.ts";
+import { anyMessage, framesOf, mostly, type List, type Message } from "../../harness/any-messages.ts";
 import { frame, type Frame, HEADERS, rawClient, rawServer, RST_STREAM, SETTINGS } from "../../harness/raw-h2.ts";
 import { plainHead, recorded } from "../../harness/recorded.ts";
 import { listenFor } from "../../harness/wire.ts";
@@ -90,10 +90,10 @@ async function nghttp2(t: TestContext): Promise<Server> {
 const asked = (wild: boolean): fc.Arbitrary<List> =>
   fc
     .tuple(
-      fc.constantFrom("GET", "POST", "PUT", "OPTIONS", "PURGE", ...(wild ? ["", "A B"] : [])),
-      fc.constantFrom<string | undefined>("http", "https", ...(wild ? ["ftp", undefined] : [])),
-      fc.constantFrom<string | undefined>("a.internal", "a:1", "[::1]:80", ...(wild ? ["me@a", "a b", "", undefined] : [])),
-      fc.constantFrom<string | undefined>("/", "/a?b=c", "/%20", ...(wild ? ["*", "", "/a b", "http://b/", "/a#b", undefined] : [])),
+      mostly(["GET", "POST", "PUT", "OPTIONS", "PURGE"], wild ? ["", "A B"] : []),
+      mostly<string | undefined>(["http", "https"], wild ? ["ftp", undefined] : []),
+      mostly<string | undefined>(["a.internal", "a:1", "[::1]:80"], wild ? ["me@a", "a b", "", undefined] : []),
+      mostly<string | undefined>(["/", "/a?b=c", "/%20"], wild ? ["*", "", "/a b", "http://b/", "/a#b", undefined] : []),
       fc.array(fc.nat(3), { maxLength: 2 }),
     )
     .map(([method, scheme, authority, path, swaps]) => {
@@ -108,7 +108,7 @@ const asked = (wild: boolean): fc.Arbitrary<List> =>
     });
 
 const statuses = (wild: boolean): fc.Arbitrary<List> =>
-  fc.constantFrom("200", "404", "503", "299", ...(wild ? ["", "20", "abc", "2000", "101"] : [])).map((status) => [[":status", status]]);
+  mostly(["200", "404", "503", "299"], wild ? ["", "20", "abc", "2000", "101"] : []).map((status) => [[":status", status]]);
 
 suite("beside nghttp2, requests", () => {
   for (const [name, wild] of [
