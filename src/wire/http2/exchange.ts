@@ -98,9 +98,10 @@ export class Http2Exchange extends Flow implements Exchange, Waiting {
   }
 
   /** More has come through a tunnel, or nothing more will. */
-  protected override grown(): void {
+  protected override grown(chunk?: Uint8Array): void {
     const sniff = this.#sniff;
     if (sniff === undefined || sniff.settled || this.link === undefined) return;
+    if (!this.come && !sniff.isWorth(this.got, chunk)) return;
     const protocol = this.come ? "opaque" : tunnelProtocol(this.peek(this.link.limits.lineBytes), this.link.limits.lineBytes);
     if (protocol === "more") return;
     if (protocol === "opaque") return sniff.opaque();

@@ -169,13 +169,13 @@ export abstract class Flow extends Outgoing implements Stream, Carried {
   }
 
   /** More has come that nobody has been given. */
-  protected grown(): void {
+  protected grown(_chunk?: Uint8Array): void {
     // for whoever looks into it
   }
 
   #hold(chunk: Uint8Array): void {
     (this.#held ??= new Held()).push(chunk);
-    this.grown();
+    this.grown(chunk);
   }
 
   #give(): void {

@@ -2,12 +2,16 @@
 import type { Waiting } from "../deadlines.ts";
 import type { Carrier } from "./roles.ts";
 
+const LINE_FEED = 0x0a;
+
 export class Sniff implements Waiting {
   dueAt: number;
   /** It is known. */
   settled = false;
   readonly #carrier: Carrier;
   readonly #opaque: () => void;
+  /** How many bytes are looked at next. */
+  #next = 0;
 
   /** `opaque`: it is nothing that can be looked into. */
   constructor(carrier: Carrier, opaque: () => void) {
@@ -26,6 +30,13 @@ export class Sniff implements Waiting {
     if (this.settled) return;
     this.settle();
     this.#opaque();
+  }
+
+  /** Whether so many bytes are worth a look: a line that ends is, and else a quarter more than at the last look, since a client may send byte after byte. */
+  isWorth(bytes: number, chunk: Uint8Array | undefined): boolean {
+    if (bytes < this.#next && chunk?.includes(LINE_FEED) !== true) return false;
+    this.#next = bytes * 1.25;
+    return true;
   }
 
   settle(): void {

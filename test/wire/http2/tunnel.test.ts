@@ -3,12 +3,14 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from "node:http2";
 import { suite, test, type TestContext } from "node:test";
+import { Held } from "../../../src/wire/http2/held.ts";
 import { defaultLimits } from "../../../src/wire/limits.ts";
 import type { ListenOptions } from "../../../src/wire/listen.ts";
 import { createUpstreams } from "../../../src/wire/upstreams.ts";
 import type { Exchange } from "../../../src/wire/wire.ts";
 import { answerOn, nodeClient } from "../../harness/node-h2.ts";
 import { relayTo } from "../../harness/pass-on.ts";
+import { block, DATA, END_HEADERS, frame, HEADERS, rawClient } from "../../harness/raw-h2.ts";
 import { rawServer } from "../../harness/raw.ts";
 import { closedPort } from "../../harness/upstream.ts";
 import { eventually, listenFor, manualClock, type Wired } from "../../harness/wire.ts";
@@ -131,6 +133,22 @@ suite("a tunnel over HTTP/2", () => {
     await closed;
     assert.equal(stream.rstCode, 10);
     await eventually(() => wired.listener.count().exchanges === 0);
+  });
+
+  test("that carries a line byte by byte is looked at seldom, and served", async (t) => {
+    const server = await rawServer(t);
+    const looks = t.mock.method(Held.prototype, "peek");
+    const wired = await proxy(t, server.origin);
+    const client = await rawClient(t, Number(wired.address.split(":").at(-1)));
+    const asked = block([
+      [":method", "CONNECT"],
+      [":authority", "shop.internal:80"],
+    ]);
+    const line = Buffer.from(`GET /${"a".repeat(5_000)} HTTP/1.1\r\nHost: shop.internal\r\n\r\n`);
+    client.send(frame(HEADERS, END_HEADERS, 1, asked), ...Array.from(line, (byte) => frame(DATA, 0, 1, Buffer.from([byte]))));
+    assert.match(String((await client.first(({ type }) => type === DATA))?.payload), /200/);
+    assert.equal(wired.seen[1]?.head.path.length, 5_001);
+    assert.ok(looks.mock.callCount() < 100, `${looks.mock.callCount()} looks`);
   });
 
   test("whose client ends it before it has said what it is for is opaque", async (t) => {
