@@ -51,10 +51,13 @@ export async function upstreams(): Promise<Upstreams> {
   return { recommendations: await upstream(["Dune", "Solaris"]), payments: await upstream({ charged: 10 }) };
 }
 
+/** Each call has a connection of its own: one that is kept, or was made ahead of need, would hold up the end of the service until its caller closes it. */
+const headers = { connection: "close" };
+
 /** What callers of the service see while its upstreams have good and bad days. */
 export async function play(service: string, { recommendations, payments }: Upstreams): Promise<void> {
   const show = async (when: string, path: string, init?: RequestInit): Promise<void> => {
-    const response = await fetch(service + path, init);
+    const response = await fetch(service + path, { ...init, headers });
     const wait = response.headers.get("retry-after");
     console.log(`${when}: ${response.status} ${await response.text()}${wait === null ? "" : ` (try again in ${wait} s)`}`);
   };
@@ -72,7 +75,7 @@ export async function play(service: string, { recommendations, payments }: Upstr
   recommendations.mood = "hangs";
   const caller = new AbortController();
   const [asked, givenUp] = [recommendations.asked(), recommendations.givenUp()];
-  const gone = fetch(`${service}/books/8`, { signal: caller.signal }).catch(() => undefined);
+  const gone = fetch(`${service}/books/8`, { signal: caller.signal, headers }).catch(() => undefined);
   await asked;
   caller.abort();
   await Promise.all([gone, givenUp]);
