@@ -24,7 +24,7 @@ export interface Asked {
 export const MOST_NEW = 8 * 1024 * 1024;
 
 const FRUGAL = 20;
-const GENEROUS = 100;
+const GENEROUS = 50;
 
 /** So many collections of new objects a second are 25 MB a second, or 2,500 calls. */
 const OFTEN = 25;
