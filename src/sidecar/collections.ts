@@ -48,13 +48,15 @@ interface Collection extends PerformanceEntry {
 /** Bytes that the space of new objects has. */
 const newBytes = (): number => getHeapSpaceStatistics().find(({ space_name }) => space_name === "new_space")?.space_size ?? 0;
 
-const letGrow = (may: boolean): void => setFlagsFromString(`--semi-space-growth-factor=${may ? 4 : 1}`);
-
 /** For the process of a shim alone, once it runs: what is asked of V8 is of the whole process. */
 export function watchCollections(): void {
   const collected: Collected = { minors: 0, majorMs: 0 };
-  let growing = false;
-  let percent = FRUGAL;
+  let last: Asked = { grow: false, percent: FRUGAL };
+  const ask = (next: Asked): void => {
+    if (next.grow !== last.grow) setFlagsFromString(`--semi-space-growth-factor=${next.grow ? 4 : 1}`);
+    if (next.percent !== last.percent) setFlagsFromString(`--heap-growing-percent=${next.percent}`);
+    last = next;
+  };
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) {
       const { duration } = entry;
@@ -62,16 +64,12 @@ export function watchCollections(): void {
       if (kind === MINOR) collected.minors++;
       else if (kind === MAJOR || kind === INCREMENTAL) collected.majorMs += duration;
     }
-    if (!growing || newBytes() < MOST_NEW) return;
-    growing = false;
-    letGrow(false);
+    // more is given at once, and taken back when the second is over
+    const { grow, percent } = asked(collected, newBytes(), last.percent);
+    ask({ grow, percent: Math.max(percent, last.percent) });
   }).observe({ entryTypes: ["gc"] });
   setInterval(() => {
-    const { grow, percent: next } = asked(collected, newBytes(), percent);
-    if (grow !== growing) letGrow(grow);
-    if (next !== percent) setFlagsFromString(`--heap-growing-percent=${next}`);
-    growing = grow;
-    percent = next;
+    ask(asked(collected, newBytes(), last.percent));
     collected.minors = collected.majorMs = 0;
   }, 1_000).unref();
 }

@@ -1,7 +1,6 @@
 // openAdmin: an admin listener, or with no commands to give a health listener.
-import { bind } from "../bind.ts";
 import { adminRoutes, type Commands, healthRoutes, type Shown } from "./routes.ts";
-import { adminServer } from "./server.ts";
+import { listenForAdmin } from "./server.ts";
 
 export interface OpenAdmin {
   /** As it came to be: with the port that was given for port 0. */
@@ -15,18 +14,13 @@ const LINGER_MS = 200;
 
 export async function openAdmin(address: string, shown: Shown, commands: Commands | undefined): Promise<OpenAdmin> {
   const routes = commands === undefined ? healthRoutes(shown) : adminRoutes(shown, commands);
-  const server = adminServer(routes, { guarded: commands !== undefined });
-  const bound = await bind(server, address);
+  const listener = await listenForAdmin(address, routes, { guarded: commands !== undefined });
   return {
-    address: bound,
-    close: () =>
-      new Promise((resolve) => {
-        const late = setTimeout(() => server.closeAllConnections(), LINGER_MS);
-        server.close(() => {
-          clearTimeout(late);
-          resolve();
-        });
-        server.closeIdleConnections();
-      }),
+    address: listener.address,
+    close: async () => {
+      const late = setTimeout(() => listener.destroy(), listener.count().exchanges === 0 ? 0 : LINGER_MS);
+      await listener.drain();
+      clearTimeout(late);
+    },
   };
 }

@@ -1,9 +1,7 @@
-// The server of the admin and the health listener: a short list of paths, and nothing that a peer could make expensive.
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+// The server of the admin and the health listener: a short list of paths, and nothing that a peer could make expensive. It is read by the wire's own codec, so that the shim need not load another.
+import { listen } from "../../wire/listen.ts";
+import type { Exchange, Listener } from "../../wire/wire.ts";
 import { refusal } from "./guard.ts";
-
-/** Not imported: an import reads every name of the module, and one of them (WebSocket) loads all of undici: 14 MB and 30 ms of start. */
-const { createServer } = process.getBuiltinModule("node:http");
 
 export interface Answer {
   readonly status: number;
@@ -24,47 +22,40 @@ export interface AdminOptions {
   readonly guarded: boolean;
 }
 
+const LIMITS = { connections: 64, headBytes: 8_192, headMs: 5_000, idleMs: 5_000, stallMs: 10_000, streams: 16 };
+
 export const json = (status: number, value: unknown): Answer => ({ status, body: `${JSON.stringify(value, undefined, 2)}\n` });
 
-/** Not yet listening. */
-export function adminServer(routes: readonly Route[], { guarded }: AdminOptions): Server {
-  const server = createServer(
-    {
-      maxHeaderSize: 8_192,
-      headersTimeout: 5_000,
-      requestTimeout: 10_000,
-      keepAliveTimeout: 5_000,
-      connectionsCheckingInterval: 2_000,
-      requireHostHeader: true,
-      insecureHTTPParser: false,
-      joinDuplicateHeaders: false,
-    },
-    (request, response) => {
-      request.on("error", () => undefined).resume(); // a body means nothing here
-      response.on("error", () => undefined);
-      void answerTo(request, routes, guarded)
+/** Listens. Rejects when it cannot. */
+export const listenForAdmin = (address: string, routes: readonly Route[], { guarded }: AdminOptions): Promise<Listener> =>
+  listen(address, {
+    limits: LIMITS,
+    exchange: (exchange) => {
+      // a body means nothing here
+      exchange.receive({ data: () => undefined, end: () => undefined, broken: () => undefined, drained: () => undefined });
+      void answerTo(exchange, routes, guarded)
         .catch((error: unknown) => json(500, { error: error instanceof Error ? error.message : String(error) }))
-        .then((answer) => send(request, response, answer));
+        .then((answer) => send(exchange, answer));
     },
-  );
-  server.maxConnections = 64;
-  server.on("clientError", (_error, socket) => socket.destroy());
-  server.on("connect", (_request, socket) => socket.destroy());
-  server.on("upgrade", (_request, socket) => socket.destroy());
-  return server;
-}
+  });
 
 async function answerTo(
-  request: IncomingMessage,
+  { head, connection }: Exchange,
   routes: readonly Route[],
   guarded: boolean,
 ): Promise<Answer & { readonly allow?: string }> {
-  const { method = "", url = "" } = request;
+  const { method, authority, fields } = head;
+  const origin = fields.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === "origin");
   const refused = guarded
-    ? refusal({ method, host: request.headers.host, origin: request.headers.origin, unix: request.socket.remoteAddress === undefined })
+    ? refusal({
+        method,
+        host: authority === "" ? undefined : authority,
+        origin: origin === -1 ? undefined : fields[origin + 1],
+        unix: connection.remoteAddress === "",
+      })
     : undefined;
   if (refused !== undefined) return json(403, { error: refused });
-  const path = url.split("?", 1)[0] ?? "";
+  const path = head.path.split("?", 1)[0] ?? "";
   const there = routes.filter((route) => route.path === path);
   if (there.length === 0)
     return json(404, { error: "there is no such path", paths: routes.map((route) => `${route.method} ${route.path}`) });
@@ -75,22 +66,19 @@ async function answerTo(
   return { ...json(405, { error: `${path} takes ${allow}` }), allow };
 }
 
-function send(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { status, type, body, allow }: Answer & { readonly allow?: string },
-): void {
-  if (response.destroyed) return;
-  const hasBody = request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined;
-  response.writeHead(status, {
-    "content-type": type ?? "application/json",
-    "content-length": Buffer.byteLength(body),
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    "content-security-policy": "default-src 'none'",
-    "cross-origin-resource-policy": "same-origin",
-    ...(allow === undefined ? {} : { allow }),
-    ...(hasBody ? { connection: "close" } : {}), // nobody waits for a long one
-  });
-  response.end(body);
+function send(exchange: Exchange, { status, type, body, allow }: Answer & { readonly allow?: string }): void {
+  const bytes = Buffer.from(body);
+  const fields = [
+    ["content-type", type ?? "application/json"],
+    ["content-length", String(bytes.length)],
+    ["date", new Date().toUTCString()],
+    ["cache-control", "no-store"],
+    ["x-content-type-options", "nosniff"],
+    ["content-security-policy", "default-src 'none'"],
+    ["cross-origin-resource-policy", "same-origin"],
+    ...(allow === undefined ? [] : [["allow", allow]]),
+  ].flat();
+  exchange.respond({ status, fields }, false);
+  exchange.write(bytes);
+  exchange.end();
 }
