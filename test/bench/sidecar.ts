@@ -40,6 +40,13 @@ async function measuredAll(protocol: Protocol, folder: string, list: readonly Pr
       results.set(proxy.name, { idleMb: rssMb(one.pid), closed: [], open: [], cpuUs: [], rssMb: 0, manyMb: 0, failed: 0 });
     }
     const shape = { protocol, upstream: upstream.port, ...SHAPES[protocol] };
+    for (const [{ name }, { port, pid }] of running) {
+      const result = results.get(name);
+      if (result === undefined || (name !== OURS && name !== ENVOY)) continue;
+      const many = await load(port, { ...shape, connections: MANY, streams: 1, seconds: 2 * SECONDS, rate: RATE });
+      result.manyMb = rssMb(pid);
+      result.failed += many.failed;
+    }
     for (let round = -1; round < ROUNDS; round++) {
       for (const [proxy, { port, pid }] of round % 2 === 0 ? running : running.toReversed()) {
         const before = cpuMs(pid);
@@ -55,13 +62,6 @@ async function measuredAll(protocol: Protocol, folder: string, list: readonly Pr
         result.cpuUs.push((used * 1_000) / closed.requests);
         result.rssMb = Math.max(result.rssMb, rssMb(pid));
       }
-    }
-    for (const [{ name }, { port, pid }] of running) {
-      const result = results.get(name);
-      if (result === undefined || (name !== OURS && name !== ENVOY)) continue;
-      const many = await load(port, { ...shape, connections: MANY, streams: 1, seconds: 2 * SECONDS, rate: RATE });
-      result.manyMb = rssMb(pid);
-      result.failed += many.failed;
     }
     return results;
   } finally {
@@ -131,7 +131,7 @@ function verdicts(protocol: Protocol, results: ReadonlyMap<string, Measured>): r
 
 export const bench: Bench = {
   title: "The sidecar beside other proxies",
-  how: `each proxy alone on one core (one worker), nginx as upstream and h2load on the other; ${ROUNDS} rounds of ${SECONDS} s as fast as it goes and ${SECONDS} s at ${RATE} requests/s, proxies in turn; HTTP/1.1 over 50 connections, gRPC unary over 4 with 16 streams each; then, for memory, ${RATE} requests/s over ${MANY} connections; CPU is user and system time of the proxy per request; RSS of all its processes`,
+  how: `each proxy alone on one core (one worker), nginx as upstream and h2load on the other; ${ROUNDS} rounds of ${SECONDS} s as fast as it goes and ${SECONDS} s at ${RATE} requests/s, proxies in turn; HTTP/1.1 over 50 connections, gRPC unary over 4 with 16 streams each; before, for memory, ${RATE} requests/s over ${MANY} connections; CPU is user and system time of the proxy per request; RSS of all its processes`,
   run: async () => {
     if (!canLoad()) return [{ figure: "not run", value: "needs h2load and nginx", peer: "", target: "" }];
     const { there, missing } = proxies();

@@ -1,5 +1,6 @@
 // Output: the frames that go out over one connection, gathered, and written once in a turn of the event loop.
 import type { Duplex } from "node:stream";
+import { giveBuffer, takeBuffer } from "./buffers.ts";
 import type { Encoder } from "./hpack/encoder.ts";
 import {
   ACK,
@@ -19,15 +20,12 @@ import {
 } from "./frames.ts";
 import { flushSoon } from "./turn.ts";
 
-const BUFFER_BYTES = 16 * 1024;
 /** Chunks up to this size are copied behind their frame's head: a write of its own costs more. */
 const COPIED = 8 * 1024;
+/** What does not fit into the first buffer of a turn has more of its kind behind it. */
+const MORE = 16 * 1024;
 /** What is gathered in one turn before those who have more to send have to wait. */
 const GATHERED = 128 * 1024;
-
-/** Buffers that nothing is in, for all connections, since few of them have something to say at the same time. */
-const spare: Buffer[] = [];
-const MOST_SPARE = 16;
 
 /** Who is told how the socket does. */
 export interface OutputEvents {
@@ -48,6 +46,8 @@ export class Output {
   /** What stands before what is in the buffer. */
   #parts: Uint8Array[] | undefined = undefined;
   #gathered = 0;
+  /** How much it was in the turn before. */
+  #usual = 0;
   #dirty = false;
   #blocked = false;
   #wasFull = false;
@@ -181,6 +181,7 @@ export class Output {
     const bytes = this.#bytes;
     this.#dirty = false;
     this.#dataIn = undefined;
+    this.#usual = this.#gathered;
     this.#gathered = 0;
     if (socket.destroyed || !socket.writable) {
       this.#bytes = this.#parts = undefined;
@@ -191,7 +192,7 @@ export class Output {
       this.#bytes = undefined;
       socket.write(bytes.subarray(this.#from, this.#at));
       // the kernel has all of it, so that nobody reads the buffer any more
-      if (socket.writableLength === 0 && bytes.length === BUFFER_BYTES && spare.length < MOST_SPARE) spare.push(bytes);
+      if (socket.writableLength === 0) giveBuffer(bytes);
     } else {
       this.#cut();
       const parts = this.#parts;
@@ -223,7 +224,7 @@ export class Output {
     if (there !== undefined && this.#at + bytes <= there.length) return there;
     this.#cut();
     this.#from = this.#at = 0;
-    const made = bytes > BUFFER_BYTES ? Buffer.allocUnsafeSlow(bytes) : (spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES));
+    const made = takeBuffer(Math.max(bytes, there === undefined ? Math.min(this.#usual, MORE) : MORE));
     this.#bytes = made;
     return made;
   }
