@@ -22,13 +22,8 @@ export const GRPC_STATUSES = [
 
 export type GrpcStatus = (typeof GRPC_STATUSES)[number];
 
-/**
- * Words for outcomes. The first group is Envoy's
- * (https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#x-envoy-retry-on), the second gRPC's status names
- * (https://grpc.io/docs/guides/status-codes/), and the last ours: `timeout` is a `timeout` layer that ended the attempt, `refusal` is an inner
- * layer (breaker, limiter, bulkhead) that did not let the call pass.
- */
-export const CONDITIONS = [
+/** Envoy's words: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#x-envoy-retry-on. */
+export const ENVOY_CONDITIONS = [
   "5xx",
   "gateway-error",
   "reset",
@@ -37,9 +32,12 @@ export const CONDITIONS = [
   "refused-stream",
   "retriable-4xx",
   "envoy-ratelimited",
-  ...GRPC_STATUSES,
-  "timeout",
-  "refusal",
 ] as const;
+
+/**
+ * Words for outcomes. The first group is Envoy's, the second gRPC's status names (https://grpc.io/docs/guides/status-codes/), and the last ours: `timeout` is a
+ * `timeout` layer that ended the attempt, `refusal` is an inner layer (breaker, limiter, bulkhead) that did not let the call pass.
+ */
+export const CONDITIONS = [...ENVOY_CONDITIONS, ...GRPC_STATUSES, "timeout", "refusal"] as const;
 
 export type Condition = (typeof CONDITIONS)[number];

@@ -159,6 +159,15 @@ export async function rawServer(
   return { port, origin: new URL(`http://127.0.0.1:${port}`), count: () => sockets.size };
 }
 
+/** HEADERS that are a whole message. */
+export const ALL = END_HEADERS | END_STREAM;
+
+/** The header list of a plain response. */
+export const OK = block([[":status", "200"]]);
+
+/** The port of a listener's address. */
+export const portOf = (address: string): number => Number(address.split(":").at(-1));
+
 export const isGoaway = ({ type }: Frame): boolean => type === GOAWAY;
 
 /** The error code of a GOAWAY or RST_STREAM. */

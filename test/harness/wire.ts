@@ -54,6 +54,15 @@ export async function listenFor(
   return { listener, upstreams, address: listener.address, refused };
 }
 
+/** Closed after the test. */
+export function upstreamsFor(t: TestContext, options: UpstreamsOptions = {}): Upstreams {
+  const upstreams = createUpstreams(options);
+  t.after(() => {
+    void upstreams.close();
+  });
+  return upstreams;
+}
+
 /** Once a condition holds, turn after turn of the event loop. */
 export async function eventually(holds: () => boolean): Promise<void> {
   while (!holds()) await turn();

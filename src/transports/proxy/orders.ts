@@ -2,19 +2,10 @@
 // https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#http-headers-consumed
 import { matcher } from "../../call/classify.ts";
 import type { Orders } from "../../call/orders.ts";
-import { type Condition, CONDITIONS } from "../../policy/conditions.ts";
+import { type Condition, CONDITIONS, ENVOY_CONDITIONS } from "../../policy/conditions.ts";
 
 const GRPC_WORDS = new Set(["cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"]);
-const HTTP_WORDS = new Set([
-  "5xx",
-  "gateway-error",
-  "reset",
-  "reset-before-request",
-  "connect-failure",
-  "refused-stream",
-  "retriable-4xx",
-  "envoy-ratelimited",
-]);
+const HTTP_WORDS = new Set<string>(ENVOY_CONDITIONS);
 
 /** The longest time that can be asked for: a day. */
 const LONGEST_MS = 86_400_000;

@@ -37,7 +37,7 @@ export class UpstreamLink extends Link {
   readonly #partings: Allowance;
   /** Streams that were given up, and the code that the peer is told later. */
   readonly #parted = new Map<Carried, number>();
-
+  /** Requests that will be sent before long. */
   #reserved = 0;
   #unanswered = false;
 

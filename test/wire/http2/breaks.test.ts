@@ -1,10 +1,9 @@
 // Requests over HTTP/2 that break off: each says exactly why.
 import assert from "node:assert/strict";
 import { suite, test, type TestContext } from "node:test";
-import { createUpstreams } from "../../../src/wire/upstreams.ts";
-import type { Upstreams } from "../../../src/wire/wire.ts";
 import { answering, rawServer as rawTcp } from "../../harness/raw.ts";
 import {
+  OK,
   ACK,
   block,
   codeIn,
@@ -27,16 +26,8 @@ import { nodeUpstream } from "../../harness/node-h2.ts";
 import { plainHead, recorded } from "../../harness/recorded.ts";
 import { gate, turns } from "../../harness/time.ts";
 import { closedPort } from "../../harness/upstream.ts";
+import { upstreamsFor } from "../../harness/wire.ts";
 
-function upstreamsOf(t: TestContext): Upstreams {
-  const upstreams = createUpstreams();
-  t.after(() => {
-    void upstreams.close();
-  });
-  return upstreams;
-}
-
-const OK = block([[":status", "200"]]);
 const isHeaders = ({ type }: Frame): boolean => type === HEADERS;
 const isReset = ({ type }: Frame): boolean => type === RST_STREAM;
 
@@ -58,21 +49,21 @@ async function answered(
 
 suite("a request over HTTP/2", () => {
   test("that no connection was made for was not sent", async (t) => {
-    const request = recorded(upstreamsOf(t), new URL(await closedPort()));
+    const request = recorded(upstreamsFor(t), new URL(await closedPort()));
     assert.equal((await request.over)?.why, "connect");
     assert.deepEqual(request.told, ["broken"]);
   });
 
   test("to a server of HTTP/1.1 was not sent", async (t) => {
     const { origin } = await rawTcp(t, answering("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"));
-    const request = recorded(upstreamsOf(t), origin);
+    const request = recorded(upstreamsFor(t), origin);
     assert.equal((await request.over)?.why, "connect");
     assert.deepEqual(request.told, ["broken"]);
   });
 
   test("that the server refuses had not begun", async (t) => {
     const { origin } = await answered(t, (peer, { id }) => peer.send(frame(RST_STREAM, 0, id, number(7))));
-    const request = recorded(upstreamsOf(t), origin);
+    const request = recorded(upstreamsFor(t), origin);
     const why = await request.over;
     assert.equal(why?.why, "refused");
     assert.equal(why?.code, 7);
@@ -91,7 +82,7 @@ suite("a request over HTTP/2", () => {
         if (nth === 2 && code === 0) peer.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, OK));
         if (nth === 2 && code !== 0) peer.socket.end();
       });
-      const upstreams = upstreamsOf(t);
+      const upstreams = upstreamsFor(t);
       const first = recorded(upstreams, origin);
       const second = recorded(upstreams, origin);
       assert.equal((await second.over)?.why, "refused");
@@ -105,7 +96,7 @@ suite("a request over HTTP/2", () => {
     const { origin } = await answered(t, (peer, { id }) =>
       peer.send(frame(HEADERS, END_HEADERS, id, OK), frame(RST_STREAM, 0, id, number(11))),
     );
-    const request = recorded(upstreamsOf(t), origin);
+    const request = recorded(upstreamsFor(t), origin);
     const why = await request.over;
     assert.equal(why?.why, "reset");
     assert.equal(why?.code, 11);
@@ -117,7 +108,7 @@ suite("a request over HTTP/2", () => {
       peer.send(frame(HEADERS, END_HEADERS, id, OK), frame(DATA, 0, id, Buffer.from("half")));
       void peer.first(({ type, flags }) => type === SETTINGS && flags === ACK).then(() => peer.socket.resetAndDestroy());
     });
-    const request = recorded(upstreamsOf(t), origin);
+    const request = recorded(upstreamsFor(t), origin);
     assert.equal((await request.over)?.why, "reset");
   });
 
@@ -125,7 +116,7 @@ suite("a request over HTTP/2", () => {
     const { origin } = await answered(t, (peer, { id }) =>
       peer.send(frame(HEADERS, END_HEADERS, id, OK), frame(DATA, 0, id, Buffer.from("half")), frame(RST_STREAM, 0, id, number(0))),
     );
-    const request = recorded(upstreamsOf(t), origin);
+    const request = recorded(upstreamsFor(t), origin);
     assert.equal((await request.over)?.why, "reset");
     assert.equal(request.told.includes("end"), false);
   });
@@ -146,7 +137,7 @@ suite("a request over HTTP/2", () => {
         frame(RST_STREAM, 0, id, number(0)),
       ),
     );
-    const request = recorded(upstreamsOf(t), origin);
+    const request = recorded(upstreamsFor(t), origin);
     assert.equal(await request.over, undefined);
     assert.equal(request.body(), "whole");
   });
@@ -159,7 +150,7 @@ suite("a request over HTTP/2", () => {
         frame(RST_STREAM, 0, id, number(0)),
       ),
     );
-    const request = recorded(upstreamsOf(t), origin, plainHead({ method: "POST" }), false);
+    const request = recorded(upstreamsFor(t), origin, plainHead({ method: "POST" }), false);
     assert.equal(await request.over, undefined);
     assert.equal(request.body(), "whole");
     assert.equal(request.stream.write(Buffer.from("more")), true);
@@ -198,7 +189,7 @@ suite("a request over HTTP/2", () => {
   ] as const) {
     test(`whose response ${name} is broken off as no HTTP`, async (t) => {
       const { origin, peers } = await answered(t, (peer, { id }) => peer.send(frame(HEADERS, END_HEADERS, id, head)));
-      const request = recorded(upstreamsOf(t), origin);
+      const request = recorded(upstreamsFor(t), origin);
       assert.equal((await request.over)?.why, "protocol");
       assert.equal(codeIn(await peers[0]?.first(isReset)), 1);
     });
@@ -219,7 +210,7 @@ suite("a request over HTTP/2", () => {
         frame(DATA, END_STREAM, id, Buffer.from("short")),
       ),
     );
-    const request = recorded(upstreamsOf(t), origin);
+    const request = recorded(upstreamsFor(t), origin);
     assert.equal((await request.over)?.why, "protocol");
     assert.equal(request.told.includes("end"), false);
   });
@@ -228,12 +219,12 @@ suite("a request over HTTP/2", () => {
     const { origin } = await answered(t, (peer, { id }) =>
       peer.send(frame(HEADERS, END_HEADERS, id, OK), frame(DATA, 0, 0, Buffer.from("x"))),
     );
-    assert.equal((await recorded(upstreamsOf(t), origin).over)?.why, "protocol");
+    assert.equal((await recorded(upstreamsFor(t), origin).over)?.why, "protocol");
   });
 
   test("that is given up is cancelled at the server, and nothing more is told", async (t) => {
     const { origin, peers } = await answered(t, () => undefined);
-    const request = recorded(upstreamsOf(t), origin, plainHead({ method: "POST" }), false);
+    const request = recorded(upstreamsFor(t), origin, plainHead({ method: "POST" }), false);
     await request.until("connected");
     request.stream.write(Buffer.from("x"));
     await Promise.resolve();
@@ -244,7 +235,7 @@ suite("a request over HTTP/2", () => {
 
   test("that was given up while it waited for a connection is never sent", async (t) => {
     const { origin, peers } = await answered(t, (peer, { id }) => peer.send(frame(HEADERS, END_HEADERS | END_STREAM, id, OK)));
-    const upstreams = upstreamsOf(t);
+    const upstreams = upstreamsFor(t);
     const given = recorded(upstreams, origin, plainHead({ method: "POST" }), false);
     given.stream.write(Buffer.from("x"));
     given.stream.reset("cancelled");
@@ -255,7 +246,7 @@ suite("a request over HTTP/2", () => {
 
   test("beyond what a connection takes goes over another", async (t) => {
     const { origin, count, peers } = await answered(t, () => undefined, setting(3, 2));
-    const upstreams = upstreamsOf(t);
+    const upstreams = upstreamsFor(t);
     const requests = [1, 2, 3, 4, 5].map(() => recorded(upstreams, origin));
     await Promise.all(requests.map((request) => request.until("connected")));
     assert.equal(count(), 3);
@@ -277,7 +268,7 @@ suite("a request over HTTP/2", () => {
         sessions[0]?.destroy();
       });
     });
-    const request = recorded(upstreamsOf(t), origin);
+    const request = recorded(upstreamsFor(t), origin);
     await request.until("200");
     request.stream.pause();
     await lost.promise;

@@ -1,11 +1,12 @@
 // Connections over HTTP/2: they are drained, they end when they are idle, and they do not wait for a peer for ever.
 import assert from "node:assert/strict";
-import { suite, test, type TestContext } from "node:test";
+import { suite, test } from "node:test";
 import { defaultLimits } from "../../../src/wire/limits.ts";
-import type { Exchange } from "../../../src/wire/wire.ts";
 import { createUpstreams } from "../../../src/wire/upstreams.ts";
 import { nodeUpstream } from "../../harness/node-h2.ts";
+import { held } from "../../harness/held-h2.ts";
 import {
+  ALL,
   ACK,
   asking,
   codeIn,
@@ -20,7 +21,6 @@ import {
   number,
   PING,
   type Raw,
-  rawClient,
   rawServer,
   RST_STREAM,
   setting,
@@ -28,41 +28,7 @@ import {
   WINDOW_UPDATE,
 } from "../../harness/raw-h2.ts";
 import { recorded } from "../../harness/recorded.ts";
-import { eventually, listenFor, manualClock } from "../../harness/wire.ts";
-
-const ALL = END_HEADERS | END_STREAM;
-const portOf = (address: string): number => Number(address.split(":").at(-1));
-
-interface Held {
-  readonly client: Raw;
-  readonly exchanges: readonly Exchange[];
-  readonly told: readonly string[];
-  readonly clock: ReturnType<typeof manualClock>;
-  readonly listener: Awaited<ReturnType<typeof listenFor>>["listener"];
-  readonly arrived: (n: number) => Promise<void>;
-}
-
-/** A client and a listener whose exchanges wait for the test. */
-async function held(t: TestContext, settings?: Uint8Array): Promise<Held> {
-  const clock = manualClock();
-  const exchanges: Exchange[] = [];
-  const told: string[] = [];
-  const { address, listener } = await listenFor(
-    t,
-    (exchange) => {
-      exchanges.push(exchange);
-      exchange.receive({
-        data: () => told.push("data"),
-        end: () => told.push("end"),
-        broken: ({ why }) => told.push(why),
-        drained: () => told.push("drained"),
-      });
-    },
-    { clock },
-  );
-  const client = await rawClient(t, portOf(address), settings);
-  return { client, exchanges, told, clock, listener, arrived: (n) => eventually(() => exchanges.length >= n) };
-}
+import { eventually, manualClock } from "../../harness/wire.ts";
 
 /** Everything that was sent to the peer before has been read by it. */
 async function settled(client: Raw, n = 1): Promise<void> {

@@ -3,13 +3,14 @@ import assert from "node:assert/strict";
 import { suite, test, type TestContext } from "node:test";
 import type { Exchange } from "../../../src/wire/wire.ts";
 import {
+  portOf,
+  ALL,
   asking,
   block,
   codeIn,
   CONTINUATION,
   DATA,
   END_HEADERS,
-  END_STREAM,
   frame,
   HEADERS,
   isGoaway,
@@ -25,8 +26,6 @@ import {
 } from "../../harness/raw-h2.ts";
 import { eventually, listenFor } from "../../harness/wire.ts";
 
-const portOf = (address: string): number => Number(address.split(":").at(-1));
-const ALL = END_HEADERS | END_STREAM;
 const ids = (count: number): number[] => Array.from({ length: count }, (_, n) => 2 * n + 1);
 const repeated = (count: number, one: Buffer): Buffer => Buffer.concat(Array.from({ length: count }, () => one));
 

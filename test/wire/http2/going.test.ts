@@ -2,12 +2,16 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
-import { suite, test, type TestContext } from "node:test";
+import { suite, test } from "node:test";
 import { defaultLimits } from "../../../src/wire/limits.ts";
 import { createUpstreams } from "../../../src/wire/upstreams.ts";
-import type { Exchange, Listener } from "../../../src/wire/wire.ts";
+import type { Exchange } from "../../../src/wire/wire.ts";
 import { nodeUpstream } from "../../harness/node-h2.ts";
+import { held } from "../../harness/held-h2.ts";
 import {
+  portOf,
+  ALL,
+  OK,
   ACK,
   asking,
   block,
@@ -25,7 +29,6 @@ import {
   PREFACE,
   raw,
   type Raw,
-  rawClient,
   rawServer,
   RST_STREAM,
   setting,
@@ -33,40 +36,7 @@ import {
 } from "../../harness/raw-h2.ts";
 import { plainHead, recorded } from "../../harness/recorded.ts";
 import { turns } from "../../harness/time.ts";
-import { eventually, listenFor, type ManualClock, manualClock } from "../../harness/wire.ts";
-
-const ALL = END_HEADERS | END_STREAM;
-const OK = block([[":status", "200"]]);
-const portOf = (address: string): number => Number(address.split(":").at(-1));
-
-interface Held {
-  readonly client: Raw;
-  readonly exchanges: readonly Exchange[];
-  readonly told: readonly string[];
-  readonly clock: ManualClock;
-  readonly listener: Listener;
-}
-
-/** A client, and a listener whose exchanges wait for the test. */
-async function held(t: TestContext): Promise<Held> {
-  const clock = manualClock();
-  const exchanges: Exchange[] = [];
-  const told: string[] = [];
-  const { address, listener } = await listenFor(
-    t,
-    (exchange) => {
-      exchanges.push(exchange);
-      exchange.receive({
-        data: () => told.push("data"),
-        end: () => told.push("end"),
-        broken: ({ why }) => told.push(why),
-        drained: () => told.push("drained"),
-      });
-    },
-    { clock },
-  );
-  return { client: await rawClient(t, portOf(address)), exchanges, told, clock, listener };
-}
+import { eventually, manualClock } from "../../harness/wire.ts";
 
 /** Writes until nothing more is taken, by the kernel neither. Gives how many bytes that were. */
 async function fill(exchange: Exchange | undefined, told: readonly string[]): Promise<number> {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { suite, test, type TestContext } from "node:test";
 import {
+  portOf,
   asking,
   block,
   codeIn,
@@ -17,8 +18,6 @@ import {
 } from "../../harness/raw-h2.ts";
 import { listenFor } from "../../harness/wire.ts";
 import type { Exchange } from "../../../src/wire/wire.ts";
-
-const portOf = (address: string): number => Number(address.split(":").at(-1));
 
 /** A server that answers a request when it has come whole, and what it has seen. */
 async function answering(t: TestContext): Promise<{ client: Raw; seen: Exchange[]; ended: string[] }> {

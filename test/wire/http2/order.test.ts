@@ -1,9 +1,11 @@
 // Messages over HTTP/2 that end in an order that is seldom: each is told its own end, and nobody is told one that is none.
 import assert from "node:assert/strict";
 import { suite, test, type TestContext } from "node:test";
-import { createUpstreams, type UpstreamsOptions } from "../../../src/wire/upstreams.ts";
-import type { Exchange, Upstreams } from "../../../src/wire/wire.ts";
+import type { Exchange } from "../../../src/wire/wire.ts";
 import {
+  portOf,
+  ALL,
+  OK,
   ACK,
   asking,
   block,
@@ -28,20 +30,9 @@ import {
 } from "../../harness/raw-h2.ts";
 import { plainHead, recorded } from "../../harness/recorded.ts";
 import { turns } from "../../harness/time.ts";
-import { eventually, listenFor } from "../../harness/wire.ts";
+import { eventually, listenFor, upstreamsFor } from "../../harness/wire.ts";
 
-const ALL = END_HEADERS | END_STREAM;
-const OK = block([[":status", "200"]]);
-const portOf = (address: string): number => Number(address.split(":").at(-1));
 const ended = ({ flags, type }: Frame): boolean => (type === DATA || type === HEADERS) && (flags & END_STREAM) !== 0;
-
-function upstreamsOf(t: TestContext, options: UpstreamsOptions = {}): Upstreams {
-  const upstreams = createUpstreams(options);
-  t.after(() => {
-    void upstreams.close();
-  });
-  return upstreams;
-}
 
 /** A server that says its SETTINGS and leaves the rest to the test. */
 async function silent(t: TestContext, settings: Uint8Array = Buffer.alloc(0)): Promise<{ readonly origin: URL; readonly peers: Raw[] }> {
@@ -65,7 +56,7 @@ suite("an upstream that hears of a request that was given up only later", () => 
 
   test("is not told that the part of the body that it got is all of it", async (t) => {
     const { origin, peers } = await silent(t, setting(4, 5));
-    const upstreams = upstreamsOf(t, { limits });
+    const upstreams = upstreamsFor(t, { limits });
     const request = recorded(upstreams, origin, plainHead({ method: "POST" }), false);
     const other = recorded(upstreams, origin);
     await other.until("connected");
@@ -82,7 +73,7 @@ suite("an upstream that hears of a request that was given up only later", () => 
 
   test("and is the last that its connection was for sees that close", async (t) => {
     const { origin, peers } = await silent(t);
-    const upstreams = upstreamsOf(t, { limits });
+    const upstreams = upstreamsFor(t, { limits });
     const stream = upstreams.open({ origin, version: "2" }, plainHead({ method: "POST" }), false, {
       connected: () => undefined,
       inform: () => undefined,
@@ -100,7 +91,7 @@ suite("an upstream that hears of a request that was given up only later", () => 
 
   test("and has answered before the body was there is not told so either", async (t) => {
     const { origin, peers } = await silent(t, setting(4, 5));
-    const upstreams = upstreamsOf(t, { limits });
+    const upstreams = upstreamsFor(t, { limits });
     const request = recorded(upstreams, origin, plainHead({ method: "POST" }), false);
     const other = recorded(upstreams, origin);
     await other.until("connected");
@@ -120,7 +111,7 @@ suite("an upstream that hears of a request that was given up only later", () => 
 suite("an upstream that answers before it has all of the request", () => {
   test("and resets it by itself is not told to stop", async (t) => {
     const { origin, peers } = await silent(t);
-    const upstreams = upstreamsOf(t);
+    const upstreams = upstreamsFor(t);
     for (let nth = 0; nth < 3; nth++) {
       const request = recorded(upstreams, origin, plainHead({ method: "POST" }), false);
       const id = 2 * nth + 1;
@@ -138,7 +129,7 @@ suite("an upstream that answers before it has all of the request", () => {
   test("and resets it a moment later, again and again, keeps its connection", async (t) => {
     const { origin, peers } = await silent(t);
     const limits = { upstreamResets: { burst: 10_000, perSecond: 1 }, idleFrames: { burst: 5, perSecond: 0 } };
-    const upstreams = upstreamsOf(t, { limits });
+    const upstreams = upstreamsFor(t, { limits });
     for (let nth = 0; nth < 20; nth++) {
       const request = recorded(upstreams, origin, plainHead({ method: "POST" }), false);
       const id = 2 * nth + 1;
@@ -157,7 +148,7 @@ suite("an upstream that answers before it has all of the request", () => {
 suite("a tunnel whose server has closed its half", () => {
   async function half(t: TestContext, paused: boolean): Promise<{ peer: Raw | undefined; request: ReturnType<typeof recorded> }> {
     const { origin, peers } = await silent(t, setting(4, 4));
-    const request = recorded(upstreamsOf(t), origin, plainHead({ method: "CONNECT", path: "", authority: "a:1" }), false);
+    const request = recorded(upstreamsFor(t), origin, plainHead({ method: "CONNECT", path: "", authority: "a:1" }), false);
     if (paused) request.stream.pause();
     await eventually(() => peers[0]?.frames.some(({ type }) => type === HEADERS) === true);
     peers[0]?.send(frame(HEADERS, END_HEADERS, 1, OK), frame(DATA, END_STREAM, 1, Buffer.from("last")));
@@ -254,7 +245,7 @@ test("who says two sizes of a table of HPACK at once is told of the lower one", 
 
 test("an Upgrade is not sent to an upstream over HTTP/2 that has not said that it takes one", async (t) => {
   const { origin, peers } = await silent(t);
-  const request = recorded(upstreamsOf(t), origin, plainHead({ upgrade: "websocket" }), false);
+  const request = recorded(upstreamsFor(t), origin, plainHead({ upgrade: "websocket" }), false);
   assert.equal((await request.over)?.why, "protocol");
   await settled(peers[0]);
   assert.equal(

@@ -7,6 +7,8 @@ import { defaultLimits } from "../../../src/wire/limits.ts";
 import { createUpstreams } from "../../../src/wire/upstreams.ts";
 import type { Exchange } from "../../../src/wire/wire.ts";
 import {
+  portOf,
+  ALL,
   ACK,
   asking,
   codeIn,
@@ -28,8 +30,6 @@ import { eventually, listenFor, manualClock } from "../../harness/wire.ts";
 import { connect } from "node:net";
 import { once } from "node:events";
 
-const ALL = END_HEADERS | END_STREAM;
-const portOf = (address: string): number => Number(address.split(":").at(-1));
 const wait = (exchange: Exchange): void =>
   exchange.receive({ data: () => undefined, end: () => undefined, broken: () => undefined, drained: () => undefined });
 

@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { createUpstreams } from "../../../src/wire/upstreams.ts";
 import {
+  ALL,
+  OK,
   block,
   codeIn,
   CONTINUATION,
   DATA,
   END_HEADERS,
-  END_STREAM,
   frame,
   GOAWAY,
   HEADERS,
@@ -26,8 +27,6 @@ import {
 import { plainHead, recorded } from "../../harness/recorded.ts";
 import { eventually, manualClock } from "../../harness/wire.ts";
 
-const ALL = END_HEADERS | END_STREAM;
-const OK = block([[":status", "200"]]);
 const EARLY = block([[":status", "103"]]);
 const repeated = (count: number, one: Buffer): Buffer => Buffer.concat(Array.from({ length: count }, () => one));
 
